@@ -1,0 +1,75 @@
+"""What a data set is once loaded: a pattern of interactions per behaviour, and held-out items."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+Array = np.ndarray
+
+
+class Csr(NamedTuple):
+    """Binary U × I pattern: items `indices[indptr[u]:indptr[u+1]]` of user u, rising, distinct.
+
+    indptr (U+1,) int32, indices (E,) int32, both C-contiguous.
+    """
+
+    indptr: Array
+    indices: Array
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Interactions of K behaviours, ordered upstream → target, and the held-out target items.
+
+    Attributes
+    ----------
+    name : str
+    behaviors : tuple of K str
+        Names, upstream first; the last one is the target.
+    n_users, n_items : int
+    interactions : tuple of K Csr
+        Train interactions, (n_users × n_items) each.
+    test_users, test_items : (T,) int32
+        Held-out target pairs, users rising; usually one a user, users may be missing.
+    user_ids, item_ids : arrays of length n_users / n_items, or None
+        The data set's own ids in the order of the numbers used here; None where they are 0, 1, 2….
+    source : dict of str
+        How to load it again: the arguments of `load_dataset`, JSON-able.
+    notes : tuple of str
+        What the reader found worth a warning, one sentence each.
+    """
+
+    name: str
+    behaviors: tuple[str, ...]
+    n_users: int
+    n_items: int
+    interactions: tuple[Csr, ...]
+    test_users: Array
+    test_items: Array
+    user_ids: Array | None = None
+    item_ids: Array | None = None
+    source: dict = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> str:
+        """Name of the target behaviour."""
+        return self.behaviors[-1]
+
+    def counts(self) -> dict[str, int]:
+        """Train interactions of each behaviour."""
+        pairs = zip(self.behaviors, self.interactions, strict=True)
+        return {name: len(csr.indices) for name, csr in pairs}
+
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that training and evaluation read: names, shape, patterns, test."""
+        digest = hashlib.sha256()
+        digest.update(repr((self.behaviors, self.n_users, self.n_items)).encode())
+        arrays = [a for csr in self.interactions for a in csr] + [self.test_users, self.test_items]
+        for array in arrays:
+            digest.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
+        return digest.hexdigest()

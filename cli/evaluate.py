@@ -1,0 +1,83 @@
+"""`pkef-fast evaluate`."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import click
+
+from ..data import load_dataset
+from ..device import set_threads
+from ..errors import InputError
+from ..files import write_text
+from ..recommender import PKEF
+from ..runs import Run
+from .options import dataset_options, device_option, json_option, names, threads_option, without_none
+from .output import print_json, print_table
+
+
+@click.command()
+@click.argument("run", type=click.Path())
+@click.option("--cutoffs", default="10", show_default=True, help="Such as 5,10,20.")
+@click.option("--ranks", type=click.Path(), help="Write user, item and rank of each test pair (CSV).")
+@dataset_options(default=None)
+@device_option
+@threads_option
+@json_option
+def evaluate(run, cutoffs, ranks, dataset, data_dir, behaviors, device, threads, as_json):
+    """Rank every item for every test user of a run's data set.
+
+    \b
+    pkef-fast evaluate runs/demo-official-1 --cutoffs 5,10,20 --ranks ranks.csv
+    """
+    set_threads(threads)
+    numbers = _cutoffs(cutoffs)
+    folder = Run.open(run)
+    _, source, _ = folder.settings()
+    source.pop("fingerprint", None)
+    if dataset:
+        source = {}
+    source.update(without_none(dataset=dataset, data_dir=data_dir, behaviors=names(behaviors)))
+    model = PKEF.load(folder.path, device)
+    data = load_dataset(**source)
+    folder.check_data(data)
+    result = model.evaluate(data, numbers)
+    if ranks:
+        _write_ranks(ranks, data, result.ranks)
+    if as_json:
+        print_json(
+            {
+                "metrics": result.metrics,
+                "users": result.users,
+                "ties": result.ties,
+                "seconds": result.seconds,
+            }
+        )
+        return
+    print_table(["metric", "value"], list(result.metrics.items()))
+    click.echo(
+        f"{result.users} users, {result.ties} of them with a tied held-out item, "
+        f"{result.seconds:.2f} s"
+    )
+
+
+def _cutoffs(text: str) -> list[int]:
+    parts = names(text) or ()
+    if not parts or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise InputError(f"--cutoffs cannot be {text!r}; wanted whole numbers above 0, as 5,10,20.")
+    return [int(part) for part in parts]
+
+
+def _write_ranks(path, data, ranks) -> None:
+    """CSV with the data set's own ids; ranks from 0."""
+    users, items = data.test_users, data.test_items
+    if data.user_ids is not None:
+        users = data.user_ids[users]
+    if data.item_ids is not None:
+        items = data.item_ids[items]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["user", "item", "rank"])
+    writer.writerows(zip(users.tolist(), items.tolist(), ranks.tolist(), strict=True))
+    write_text(path, text.getvalue())

@@ -1,0 +1,69 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from ..errors import InputError
+
+
+def dataset_options(default: str | None) -> Callable:
+    """--dataset, --data-dir, --behaviors."""
+
+    def decorate(command: Callable) -> Callable:
+        for option in (
+            click.option(
+                "--behaviors",
+                metavar="A,B,C",
+                help="Behaviours to use, upstream first, the target last.",
+            ),
+            click.option(
+                "--data-dir",
+                type=click.Path(),
+                help="Folder with the data set's files, or one holding a folder named after it.",
+            ),
+            click.option(
+                "--dataset",
+                default=default,
+                metavar="NAME|PATH",
+                help="demo, taobao, tmall, beibei, retail_rocket, or a file or folder."
+                + (f" [default: {default}]" if default else ""),
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+device_option = click.option(
+    "--device", default="cpu", show_default=True, help="cpu, or a GPU as 0 or cuda:0."
+)
+threads_option = click.option("--threads", type=int, help="CPU threads [default: all cores].")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout."
+)
+
+
+def names(text: str | None) -> tuple[str, ...] | None:
+    """"a,b,c" as a tuple."""
+    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def assignments(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Values of repeated `--set field=value`."""
+    values = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError(f"--set {pair!r} has no '='; wanted field=value, e.g. layers=4,1,1.")
+        values[name.strip()] = value
+    return values
+
+
+def without_none(**values: Any) -> dict[str, Any]:
+    """Those arguments that are not None."""
+    return {name: value for name, value in values.items() if value is not None}

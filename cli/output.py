@@ -1,0 +1,127 @@
+"""How results and progress look: tables and a bar in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ..recommender import Observer
+from ..training import Trainer
+
+COMPILE_NOTICE_SECONDS = 0.7  # a stage that takes longer is compiling
+
+
+def print_json(result: dict[str, Any]) -> None:
+    """One line; NaN, which JSON does not have, becomes null."""
+
+    def clean(value):
+        if isinstance(value, float) and not math.isfinite(value):
+            return None
+        if isinstance(value, dict):
+            return {str(key): clean(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [clean(item) for item in value]
+        return value
+
+    click.echo(json.dumps(clean(result)))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> None:
+    """A table; aligned plain text where stdout is no terminal."""
+    cells = [[_text(value) for value in row] for row in rows]
+    console = Console()
+    if console.is_terminal:
+        table = Table(*columns, title=title or None, title_justify="left")
+        for row in cells:
+            table.add_row(*row)
+        console.print(table)
+        return
+    if title:
+        click.echo(title)
+    widths = [
+        max(len(row[i]) for row in [list(columns), *cells]) for i in range(len(columns))
+    ]
+    for row in [list(columns), *cells]:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo(line.rstrip())
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def note(text: str) -> None:
+    """A line of progress or warning, on stderr."""
+    click.echo(text, err=True)
+
+
+class ProgressReport(Observer):
+    """Shows compiling, steps and epochs on stderr."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bar: Progress | None = None
+        self._task = None
+        self._timer: threading.Timer | None = None
+        self._announced = False
+
+    def compiling(self, stage: str, number: int, total: int) -> None:
+        self._cancel_timer()
+        text = f"compiling kernels for {stage} ({number}/{total}), first run only …"
+        # With a warm cache a stage is over before the timer fires, and nothing is printed.
+        self._timer = threading.Timer(COMPILE_NOTICE_SECONDS, note, [text])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def started(self, trainer: Trainer, epochs: int) -> None:
+        self._cancel_timer()
+        model = trainer.model
+        note(
+            f"{trainer.dataset.name}: {model.n_users} users, {model.n_items} items, behaviours "
+            f"{' → '.join(trainer.dataset.behaviors)}; {epochs} epochs of "
+            f"{trainer.steps_per_epoch} steps on {model.device.name}"
+        )
+        if self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            total = epochs * trainer.steps_per_epoch
+            self._task = self._bar.add_task("training", total=total, completed=trainer.step)
+            self._bar.start()
+
+    def stepped(self, trainer: Trainer, loss: float) -> None:
+        if self._bar:
+            self._bar.update(self._task, completed=trainer.step)
+
+    def finished_epoch(self, record: dict[str, Any]) -> None:
+        figures = [f"{name} {record[name]:.4f}" for name in ("HR@10", "NDCG@10") if name in record]
+        line = f"epoch {record['epoch']:>4}  loss {record['loss']:.4f}  {'  '.join(figures)}"
+        if self._bar:
+            self._bar.update(self._task, description=line.rstrip())
+            if not figures:
+                return
+            self._bar.console.print(line.rstrip(), highlight=False)
+        else:
+            note(line.rstrip())
+
+    def close(self) -> None:
+        """End the bar and the timer."""
+        self._cancel_timer()
+        if self._bar:
+            self._bar.stop()
+
+    def _cancel_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()

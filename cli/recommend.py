@@ -1,0 +1,42 @@
+"""`pkef-fast recommend`."""
+
+from __future__ import annotations
+
+import click
+
+from ..device import set_threads
+from ..recommender import PKEF
+from .options import device_option, json_option, threads_option
+from .output import print_json, print_table
+
+
+@click.command()
+@click.argument("run", type=click.Path())
+@click.option("--user", "users", multiple=True, required=True, help="A user's id; may be repeated.")
+@click.option("-k", "count", default=10, show_default=True, help="Items a user.")
+@click.option("--include-seen", is_flag=True, help="Also items that the user bought in train.")
+@device_option
+@threads_option
+@json_option
+def recommend(run, users, count, include_seen, device, threads, as_json):
+    """Recommend items to users, by the data set's own ids.
+
+    \b
+    pkef-fast recommend runs/demo-official-1 --user 0 --user 7 -k 5
+    """
+    set_threads(threads)
+    model = PKEF.load(run, device)
+    result = model.recommend(users, count, filter_seen=not include_seen)
+    if as_json:
+        listed = {
+            user: [{"item": one.item, "score": one.score} for one in best]
+            for user, best in result.items()
+        }
+        print_json({"users": listed})
+        return
+    rows = [
+        [user, place, one.item, one.score]
+        for user, best in result.items()
+        for place, one in enumerate(best, 1)
+    ]
+    print_table(["user", "place", "item", "score"], rows)

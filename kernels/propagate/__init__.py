@@ -1,0 +1,89 @@
+"""propagate: one layer of the parallel and the cascade stream over a behaviour's graph.
+
+With Â = diag(scale_out) · (A + self_loop·I) · diag(scale_in), A the symmetric 0/1 pattern:
+
+    e  = Â p                       message of the parallel stream                     Eq. 8, 11
+    c  = Â z                       message of the cascade stream                      Eq. 9
+    p' = e + p                                                                        Eq. 11
+    z' = c + z + scale · fuse(a, c)        a = e ("message") or p' ("state")          Eq. 12, 13
+    p_sum += p',  z_sum += z'      running layer sums                                 Eq. 14
+
+fuse, row by row (n a node, ⟨·,·⟩ an inner product, ε = 1e-12):
+
+    projection   r·c with r = ⟨a,c⟩ / (⟨c,c⟩ + ε)                                    Eq. 12
+    vanilla      Σ_j w_j f_j over f = [c, a, c − a, c∘a], w = softmax([c|a|c−a|c∘a]·weight + bias),
+                 weight (4d, 4), bias (4,)                                            Eq. 13
+    summation    a                                                                    Table 4
+    linear       a·weight + bias, weight (d, d), bias (d,)                            Table 4
+    none         0; there is no parallel stream (p is None)                           w/o PKF
+
+Entry points (reference.py and cpu.py have the same)
+----------------------------------------------------
+spread(adjacency, x) → y                                   y = Â x; adjoint: spread on `transposed`
+project(a, c) → (out, r, inverse)                          out = r·c, inverse = 1/(⟨c,c⟩ + ε)
+project_adjoint(d_out, a, c, r, inverse) → (d_a, d_c)      with t = ⟨d_out,c⟩·inverse:
+                                                           d_a = t·c, d_c = r·d_out + t·a − 2rt·c
+layer(adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight, bias, save)
+    → (p', z', saved)
+layer_adjoint(adjacency, d_p, d_z, d_p_sum, d_z_sum, saved, fusion, source, scale, weight, bias,
+              merged) → (d_p_in, d_z_in, d_weight, d_bias)
+
+Shapes and types: p, z, p_sum, z_sum and all gradients (N, d), F = float32 or float64, C order;
+r, inverse (N,). `adjacency` is an `Adjacency` whose scales have dtype F.
+
+layer: `p` is None exactly where fusion is "none". `p is z` (the first layer of the first behaviour,
+where both streams start from the table) computes the common message once. p_sum, z_sum are updated
+in place, or None where nobody reads the sum. p', z' are new arrays. Where `save`, `saved` is the
+tuple (a, c, r, inverse) for projection, (a, c, w) for vanilla, (a,) for linear and () for the
+others; for source "state" `a` is p' itself. Otherwise it is None and nothing is kept.
+
+layer_adjoint: d_p, d_z are the gradients of p', z', or None for zero; d_p_sum, d_z_sum those of the
+running sums after this layer, or None (they pass on unchanged to the layer before). Returns the
+gradients of p and z; with `merged` (p and z were one array) the gradient of that array in
+d_z_in and None in d_p_in. d_weight, d_bias are None for fusions without weights. Inputs are only
+read.
+
+A node without neighbours has an exactly zero message (with self_loop its own row); there projection
+gives 0 and passes 0. N = 0 and E = 0 are allowed. A row's sum runs in index order, so results do
+not depend on the number of threads.
+
+Source: paper Sec. 4.2; the "state" source and the scale are the release's.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+EPSILON = 1e-12
+FUSIONS = ("projection", "vanilla", "summation", "linear", "none")
+SOURCES = ("message", "state")
+
+
+class Adjacency(NamedTuple):
+    """A symmetric 0/1 pattern with the scales of its normalisation.
+
+    indptr (N+1,) int32 rising from 0; indices (E,) int32, rising in a row, 0 ≤ i < N;
+    scale_in, scale_out (N,) F; unit_in, unit_out say that the scale is all ones;
+    self_loop 0 or 1; chunks (C+1,) int32: row bounds of pieces with about equal work.
+    """
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    scale_in: np.ndarray
+    scale_out: np.ndarray
+    unit_in: bool
+    unit_out: bool
+    self_loop: int
+    chunks: np.ndarray
+
+    @property
+    def transposed(self) -> Adjacency:
+        """Âᵀ: the same pattern, the scales swapped."""
+        return self._replace(
+            scale_in=self.scale_out,
+            scale_out=self.scale_in,
+            unit_in=self.unit_out,
+            unit_out=self.unit_in,
+        )

@@ -1,0 +1,143 @@
+"""propagate in NumPy: the truth that the fast forms are held to. Contract: `__init__.py`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import EPSILON
+
+__all__ = ["layer", "layer_adjoint", "project", "project_adjoint", "spread"]
+
+
+def spread(adjacency, x):
+    """y = Â x."""
+    indptr, indices = adjacency.indptr, adjacency.indices
+    rows = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    scaled = adjacency.scale_in[:, None] * x
+    y = scaled * x.dtype.type(adjacency.self_loop)
+    np.add.at(y, rows, scaled[indices])
+    return adjacency.scale_out[:, None] * y
+
+
+def _dot(a, b):
+    return np.sum(a * b, axis=1)
+
+
+def project(a, c):
+    """r·c with r = ⟨a,c⟩ / (⟨c,c⟩ + ε); also r and inverse = 1/(⟨c,c⟩ + ε)."""
+    inverse = 1 / (_dot(c, c) + c.dtype.type(EPSILON))
+    r = _dot(a, c) * inverse
+    return r[:, None] * c, r, inverse
+
+
+def project_adjoint(d_out, a, c, r, inverse):
+    """d_a = t·c, d_c = r·d_out + t·a − 2rt·c, with t = ⟨d_out,c⟩·inverse."""
+    t = _dot(d_out, c) * inverse
+    d_a = t[:, None] * c
+    d_c = r[:, None] * d_out + t[:, None] * a - (2 * r * t)[:, None] * c
+    return d_a, d_c
+
+
+def _features(a, c):
+    return np.concatenate([c, a, c - a, c * a], axis=1)  # (N, 4d)
+
+
+def _fuse(fusion, a, c, weight, bias):
+    """fuse(a, c) and what its adjoint needs."""
+    if fusion == "projection":
+        out, r, inverse = project(a, c)
+        return out, (a, c, r, inverse)
+    if fusion == "vanilla":
+        f = _features(a, c)
+        logits = f @ weight + bias
+        w = np.exp(logits - logits.max(axis=1, keepdims=True))
+        w /= w.sum(axis=1, keepdims=True)
+        parts = f.reshape(len(a), 4, -1)
+        return np.einsum("nj,njd->nd", w, parts), (a, c, w)
+    if fusion == "summation":
+        return a, ()
+    if fusion == "linear":
+        return a @ weight + bias, (a,)
+    return np.zeros_like(c), ()
+
+
+def _fuse_adjoint(fusion, d_out, saved, weight):
+    """Gradients (d_a, d_c, d_weight, d_bias) of fuse; None where it does not depend on them."""
+    if fusion == "projection":
+        return (*project_adjoint(d_out, *saved), None, None)
+    if fusion == "vanilla":
+        a, c, w = saved
+        f = _features(a, c)
+        d_w = np.einsum("nd,njd->nj", d_out, f.reshape(len(a), 4, -1))
+        d_logits = w * (d_w - np.sum(w * d_w, axis=1, keepdims=True))
+        d_f = d_logits @ weight.T + (w[:, :, None] * d_out[:, None, :]).reshape(f.shape)
+        d_c1, d_a1, d_difference, d_product = np.split(d_f, 4, axis=1)
+        d_a = d_a1 - d_difference + d_product * c
+        d_c = d_c1 + d_difference + d_product * a
+        return d_a, d_c, f.T @ d_logits, d_logits.sum(axis=0)
+    if fusion == "summation":
+        return d_out, None, None, None
+    if fusion == "linear":
+        (a,) = saved
+        return d_out @ weight.T, None, a.T @ d_out, d_out.sum(axis=0)
+    return None, None, None, None
+
+
+def layer(
+    adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight=None, bias=None, save=True
+):
+    """One layer of both streams: (p', z', saved); p_sum and z_sum grow in place."""
+    c = spread(adjacency, z)
+    z_out = c + z
+    p_out, saved = None, ()
+    if fusion != "none":
+        e = spread(adjacency, p)
+        p_out = e + p
+        a = e if source == "message" else p_out
+        fused, saved = _fuse(fusion, a, c, weight, bias)
+        z_out = z_out + z.dtype.type(scale) * fused
+        if p_sum is not None:
+            p_sum += p_out
+    if z_sum is not None:
+        z_sum += z_out
+    return p_out, z_out, saved if save else None
+
+
+def _total(*parts):
+    """Sum of the gradients that are there."""
+    there = [part for part in parts if part is not None]
+    return sum(there[1:], there[0]) if there else None
+
+
+def layer_adjoint(
+    adjacency,
+    d_p,
+    d_z,
+    d_p_sum,
+    d_z_sum,
+    saved,
+    fusion,
+    source,
+    scale,
+    weight=None,
+    bias=None,
+    merged=False,
+):
+    """Gradients of `layer`: (d_p_in, d_z_in, d_weight, d_bias)."""
+    back = adjacency.transposed
+    g_p, g_z = _total(d_p, d_p_sum), _total(d_z, d_z_sum)
+    if fusion == "none":
+        return None, g_z + spread(back, g_z), None, None
+    d_fused = g_z * g_z.dtype.type(scale)
+    d_a, d_c, d_weight, d_bias = _fuse_adjoint(fusion, d_fused, saved, weight)
+    d_c = _total(g_z, d_c)
+    if source == "message":  # a = e
+        d_e = _total(g_p, d_a)
+        residual = g_p
+    else:  # a = p' = e + p
+        d_e = residual = _total(g_p, d_a)
+    d_p_in = _total(residual, spread(back, d_e))
+    d_z_in = g_z + spread(back, d_c)
+    if merged:
+        return None, d_p_in + d_z_in, d_weight, d_bias
+    return d_p_in, d_z_in, d_weight, d_bias

@@ -1,0 +1,70 @@
+"""sample: who is in an epoch, and which positives and negatives a batch sees.    Source: release
+
+Every number comes from a counter, none from a state: Philox4x32-10 (Salmon et al., "Parallel random
+numbers: as easy as 1, 2, 3", SC 2011). A draw therefore depends on (seed, epoch or step, term, user,
+draw) alone: the same on every device, in any order, and after a restart at any step.
+
+Entry points (reference.py and cpu.py have the same)
+----------------------------------------------------
+philox4x32(counter, key) → words
+    counter (n, 4) uint32, key (2,) uint32, words (n, 4) uint32. Ten rounds.
+
+epoch_users(n_users, take, seed, epoch) → users (min(take, n_users),) int32
+    Users without replacement: sorted by the rising 64-bit number 2³²·w₀ + w₁ with
+    w = philox(counter = (user, 0, epoch, EPOCH_STREAM), key), equal ones by user, and cut.
+
+draw(indptr, indices, n_items, caps, users, seed, step, term) → (rows, positives, negatives)
+    indptr (U+1,) int32    rising, indptr[0] = 0       users (b,) int32   0 ≤ user < U
+    indices (E,) int32     items of the positive set, rising in a row, 0 ≤ item < n_items
+    caps (U,) int32        draws of each user; > 0 only where the row is neither empty nor full
+    rows, positives, negatives (Σ caps[users],) int32: users in the given order, draws in theirs.
+    Draw i of a user takes w = philox(counter = (i, user, step, term), key):
+        positive   row[⌊w₀·degree / 2³²⌋]                           with replacement
+        negative   the r-th item outside the row, r = ⌊w₁·(n_items − degree) / 2³²⌋, found by
+                   bisection of the row: no rejection loop, so a fixed count of numbers a draw
+    The chance of each item is even to within 2⁻³² (the floor of a 32-bit product).
+
+draw_caps(samples_per_user, degrees, set_degree, n_items) → caps (U,) int32
+    min(samples_per_user, degrees (m, U), set_degree (U,)), and 0 where the positive set has all
+    items, since nothing is left to be a negative.
+
+key = (seed mod 2³², ⌊seed / 2³²⌋), 0 ≤ seed < 2⁶⁴; epoch, step in 0…2³²−1; term in
+0…EPOCH_STREAM−1 (the last stream is the epoch's). Inputs are only read.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+# The term number that no term has: its counters order the users of an epoch.
+EPOCH_STREAM = 2**32 - 1
+
+
+def key_of(seed: int) -> np.ndarray:
+    """Philox key (2,) uint32 of a seed: its low and its high word."""
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"seed {seed} is out of range; wanted 0 to 2**64 - 1.")
+    return np.array([seed & 0xFFFFFFFF, seed >> 32], np.uint32)
+
+
+def epoch_counters(n_users: int, epoch: int) -> np.ndarray:
+    """Counters (n_users, 4) uint32 of an epoch's order."""
+    counter = np.zeros((n_users, 4), np.uint32)
+    counter[:, 0] = np.arange(n_users)
+    counter[:, 2] = epoch
+    counter[:, 3] = EPOCH_STREAM
+    return counter
+
+
+def draw_caps(
+    samples_per_user: int, degrees: np.ndarray, set_degree: np.ndarray, n_items: int
+) -> np.ndarray:
+    """Draws of each user (U,) int32; see the contract above."""
+    caps = np.minimum(degrees.min(axis=0, initial=samples_per_user), set_degree)
+    return np.where(set_degree < n_items, caps, 0).astype(np.int32)
+
+
+def check_term(term: int) -> None:
+    """ValueError for a term whose counters would be the epoch's."""
+    if not 0 <= term < EPOCH_STREAM:
+        raise ValueError(f"term {term} is out of range; wanted 0 to {EPOCH_STREAM - 1}.")

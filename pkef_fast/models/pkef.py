@@ -1,0 +1,166 @@
+"""PKEF: two streams over the behaviours' graphs, projected experts, three kinds of loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from .. import graph, ops
+from ..autograd import Tensor, no_grad
+from ..config import Config
+from ..data.dataset import Dataset
+from ..device import Device
+from ..sampling import CompactBatch, Term
+from .heads import HEADS
+from .pkf import fusion_shapes, streams
+
+# A part of the loss: ("cascade" | "parallel" | "unique", its term).
+Part = tuple[str, Term]
+
+
+def glorot(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Uniform in ±√(6 / (rows + columns)); embedding tables too, each side by itself (release)."""
+    limit = np.sqrt(6 / sum(shape))
+    return rng.uniform(-limit, limit, shape)
+
+
+class Pkef:
+    """The model: parameters by name, the loss of a batch, and the scorer of all pairs.
+
+    Parameters
+    ----------
+    config : Config
+        Checked for the data set's behaviours (`Config.checked`).
+    dataset : Dataset
+    device : Device
+    parameters : mapping of name → array, optional
+        Values to start from; drawn from the config's seed where not given.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        dataset: Dataset,
+        device: Device,
+        parameters: Mapping[str, np.ndarray] | None = None,
+    ):
+        self.config, self.device = config, device
+        self.n_users, self.n_items = dataset.n_users, dataset.n_items
+        self.n_behaviors = len(dataset.behaviors)
+        self.dtype = np.dtype(config.precision).type
+        self.head = HEADS[config.head](config, self.n_behaviors)
+        self.graphs = tuple(
+            graph.adjacency(
+                csr, self.n_items, config.normalization, config.self_loops, self.dtype
+            )
+            for csr in dataset.interactions
+        )
+        values = self.initial() if parameters is None else parameters
+        self.parameters = {
+            name: Tensor(np.array(values[name], self.dtype, order="C"), device, requires_grad=True)
+            for name in self.shapes()
+        }
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of all parameters."""
+        return {
+            "user_embedding": (self.n_users, self.config.d),
+            "item_embedding": (self.n_items, self.config.d),
+            **self.head.shapes(),
+            **fusion_shapes(self.config),
+        }
+
+    def initial(self) -> dict[str, np.ndarray]:
+        """Glorot-uniform tables and weights, zero biases, from the config's seed."""
+        rng = np.random.Generator(np.random.Philox(self.config.seed))
+        return {
+            name: np.zeros(shape) if name.endswith("bias") else glorot(rng, shape)
+            for name, shape in self.shapes().items()
+        }
+
+    def penalised(self, name: str) -> bool:
+        """Whether the penalty μ·Σθ² covers a parameter: tables and weights, no biases (spec)."""
+        return name.endswith(("_embedding", ".weight"))
+
+    # ---- training -----------------------------------------------------------------------------
+
+    def scores(self, batch: CompactBatch) -> dict[Part, Tensor]:
+        """Scores (R,) of every part that the batch has rows for, rows [positives; negatives]."""
+        config = self.config
+        own = [term for term in batch.pairs if term.other is None]
+        pairs = [term for term in batch.pairs if term.other is not None]
+        read = frozenset().union(
+            *(self.head.reads(term.k) for term in own), *({t.k, t.other} for t in pairs)
+        )
+        with_parallel = config.fusion != "none"
+        parallel = frozenset(term.k for term in own) if with_parallel else frozenset()
+        table = ops.stack_rows(self.parameters["user_embedding"], self.parameters["item_embedding"])
+        P, Z = streams(table, self.graphs, config, self.parameters, parallel, read)
+        scores: dict[Part, Tensor] = {}
+        if read:
+            # The heads see the batch's nodes alone; a table that nobody reads is not gathered, and
+            # stands in the stack as another one so that behaviours keep their places.
+            stand_in = Z[min(read)]
+            tables = ops.gather(
+                *(Z.get(j, stand_in) for j in range(self.n_behaviors)), nodes=batch.nodes
+            )
+        for term in own:
+            scores["cascade", term] = self.head.scores(
+                tables, self.parameters, term.k, batch.n_users, batch.pairs[term]
+            )
+        if parallel:
+            order = sorted(parallel)
+            rows = ops.gather(*(P[k] for k in order), nodes=batch.nodes)
+            for term in own:
+                scores["parallel", term] = ops.dot(
+                    rows,
+                    row=order.index(term.k),
+                    pairs=batch.pairs[term],
+                    factor=config.score_scale,
+                )
+        for term in pairs:
+            scores["unique", term] = ops.unique(
+                tables,
+                level=config.projection_level,
+                j=term.other,
+                k=term.k,
+                pairs=batch.pairs[term],
+                t=config.projection_scale,
+                factor=config.score_scale,
+            )
+        return scores
+
+    def losses(self, batch: CompactBatch) -> dict[Part, Tensor]:
+        """Each part's mean (or sum) of softplus(−(s⁺ − s⁻)), before λ and the loss scale."""
+        reduction = self.config.loss_reduction
+        return {
+            part: ops.bpr(scores, reduction=reduction)
+            for part, scores in self.scores(batch).items()
+        }
+
+    def total(self, losses: Mapping[Part, Tensor]) -> Tensor:
+        """Σ λ_k·c·(parts): the data loss (Eq. 21 without the penalty)."""
+        weights = tuple(
+            self.config.coefficients[term.k] * self.config.loss_scale for _, term in losses
+        )
+        return ops.weigh(*losses.values(), weights=weights)
+
+    # ---- use ----------------------------------------------------------------------------------
+
+    def cascade_tables(self, behaviors: Iterable[int]) -> dict[int, np.ndarray]:
+        """Z^k (N, d) of these behaviours, nothing recorded."""
+        with no_grad():
+            table = ops.stack_rows(
+                self.parameters["user_embedding"], self.parameters["item_embedding"]
+            )
+            _, Z = streams(
+                table, self.graphs, self.config, self.parameters, frozenset(), frozenset(behaviors)
+            )
+        return {k: tensor.data for k, tensor in Z.items()}
+
+    def scorer(self, k: int | None = None):
+        """The `kernels.rank` scorer of behaviour k (default: the target) with today's tables."""
+        k = self.n_behaviors - 1 if k is None else k
+        tables = self.cascade_tables(self.head.reads(k))
+        return self.head.scorer(tables, self.parameters, k, self.n_users)

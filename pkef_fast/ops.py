@@ -1,0 +1,342 @@
+"""The kernels as tape operations, under the kernels' own names.
+
+Each pair stands together: what the forward saves is what the adjoint reads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .autograd import Op, expect
+
+
+def _total(*gradients):
+    """Sum of those that are not None; a new array unless there is only one."""
+    there = [gradient for gradient in gradients if gradient is not None]
+    return sum(there[1:], there[0]) if there else None
+
+
+# ---- small operations: what models/pkf.py writes the paper's streams with --------------------
+
+
+def _add(kernels, a, b):
+    expect(a.shape == b.shape, "add", f"shapes {a.shape} and {b.shape} differ")
+    return a + b, ()
+
+
+def _add_adjoint(kernels, saved, needs, d_out):
+    return d_out, d_out
+
+
+add = Op("add", _add, _add_adjoint)
+
+
+def _scale(kernels, a, *, factor):
+    return a * a.dtype.type(factor), (factor,)
+
+
+def _scale_adjoint(kernels, saved, needs, d_out):
+    (factor,) = saved
+    return (d_out * d_out.dtype.type(factor),)
+
+
+scale = Op("scale", _scale, _scale_adjoint)
+
+
+def _multiply(kernels, a, b):
+    expect(a.shape == b.shape, "multiply", f"shapes {a.shape} and {b.shape} differ")
+    return a * b, (a, b)
+
+
+def _multiply_adjoint(kernels, saved, needs, d_out):
+    a, b = saved
+    return d_out * b, d_out * a
+
+
+multiply = Op("multiply", _multiply, _multiply_adjoint)
+
+
+def _concatenate(kernels, *parts):
+    return np.concatenate(parts, axis=1), tuple(part.shape[1] for part in parts)
+
+
+def _concatenate_adjoint(kernels, saved, needs, d_out):
+    pieces = np.split(d_out, np.cumsum(saved)[:-1], axis=1)
+    return tuple(np.ascontiguousarray(piece) for piece in pieces)
+
+
+concatenate = Op("concatenate", _concatenate, _concatenate_adjoint)
+
+
+def _stack(kernels, *parts):
+    return np.stack(parts), ()
+
+
+def _stack_adjoint(kernels, saved, needs, d_out):
+    return tuple(d_out)
+
+
+stack = Op("stack", _stack, _stack_adjoint)
+
+
+def _stack_rows(kernels, users, items):
+    expect(
+        users.shape[1] == items.shape[1],
+        "stack_rows",
+        f"users have {users.shape[1]} columns, items {items.shape[1]}",
+    )
+    return np.concatenate([users, items]), (len(users),)
+
+
+def _stack_rows_adjoint(kernels, saved, needs, d_out):
+    (n_users,) = saved
+    return d_out[:n_users], d_out[n_users:]
+
+
+stack_rows = Op("stack_rows", _stack_rows, _stack_rows_adjoint)
+
+
+def _spread(kernels, x, *, adjacency):
+    n_nodes = len(adjacency.indptr) - 1
+    expect(len(x) == n_nodes, "spread", f"a table of {len(x)} rows for {n_nodes} nodes")
+    return kernels.propagate.spread(adjacency, x), (adjacency,)
+
+
+def _spread_adjoint(kernels, saved, needs, d_out):
+    (adjacency,) = saved
+    return (kernels.propagate.spread(adjacency.transposed, d_out),)
+
+
+spread = Op("spread", _spread, _spread_adjoint)
+
+
+def _project(kernels, a, c):
+    expect(a.shape == c.shape, "project", f"shapes {a.shape} and {c.shape} differ")
+    out, r, inverse = kernels.propagate.project(a, c)
+    return out, (a, c, r, inverse)
+
+
+def _project_adjoint(kernels, saved, needs, d_out):
+    return kernels.propagate.project_adjoint(d_out, *saved)
+
+
+project = Op("project", _project, _project_adjoint)
+
+
+def _affine(kernels, x, weight, bias):
+    expect(
+        x.shape[1] == weight.shape[0] and weight.shape[1:] == bias.shape,
+        "affine",
+        f"x {x.shape}, weight {weight.shape} and bias {bias.shape} do not fit",
+    )
+    return kernels.linear.affine(x, weight, bias), (x, weight)
+
+
+def _affine_adjoint(kernels, saved, needs, d_out):
+    x, weight = saved
+    return kernels.linear.affine_adjoint(d_out, x, weight, with_bias=True, need_x=needs[0])
+
+
+affine = Op("affine", _affine, _affine_adjoint)
+
+
+def _softmax(kernels, x):
+    y = kernels.gate.softmax(x)
+    return y, (y,)
+
+
+def _softmax_adjoint(kernels, saved, needs, d_out):
+    return (kernels.gate.softmax_adjoint(d_out, *saved),)
+
+
+softmax = Op("softmax", _softmax, _softmax_adjoint)
+
+
+def _mix(kernels, weights, parts):
+    expect(
+        weights.shape == parts.shape[1::-1],
+        "mix",
+        f"weights {weights.shape} do not fit parts {parts.shape}",
+    )
+    return kernels.gate.mix(weights, parts), (weights, parts)
+
+
+def _mix_adjoint(kernels, saved, needs, d_out):
+    return kernels.gate.mix_adjoint(d_out, *saved)
+
+
+mix = Op("mix", _mix, _mix_adjoint)
+
+
+# ---- the fused operations of the trained model ------------------------------------------------
+
+
+def _propagate(
+    kernels, table, start, *weights, adjacency, layers, fusion, source, factor, parallel, keep
+):
+    """All layers of one behaviour: (P or an empty table, Z, the next behaviour's start)."""
+    n_nodes = len(adjacency.indptr) - 1
+    expect(
+        table.shape == start.shape and len(table) == n_nodes,
+        "propagate",
+        f"tables {table.shape} and {start.shape} for {n_nodes} nodes",
+    )
+    p, z = (None if fusion == "none" else table), start  # p^{k,0} = E, z^{k,0}
+    p_sum = table.copy() if parallel else None
+    z_sum = start.copy()
+    pairs = [weights[2 * i : 2 * i + 2] or (None, None) for i in range(layers)]
+    trail = []
+    for weight, bias in pairs:
+        p, z, saved = kernels.propagate.layer(
+            adjacency, p, z, p_sum, z_sum, fusion, source, factor, weight, bias, keep
+        )
+        trail.append(saved)
+    merged = table is start and fusion != "none"
+    saved = (adjacency, fusion, source, factor, pairs, trail, merged)
+    empty = table[:0]
+    return (empty if p_sum is None else p_sum, z_sum, z + start), saved  # Eq. 14, 14, 10
+
+
+def _propagate_adjoint(kernels, saved, needs, d_p_sum, d_z_sum, d_next):
+    adjacency, fusion, source, factor, pairs, trail, merged = saved
+    d_p, d_z = None, d_next
+    d_weights = []
+    if d_next is None and d_z_sum is None:
+        d_z_sum = np.zeros_like(d_p_sum)
+    for i in reversed(range(len(trail))):
+        d_p, d_z, d_weight, d_bias = kernels.propagate.layer_adjoint(
+            adjacency,
+            d_p,
+            d_z,
+            d_p_sum,
+            d_z_sum,
+            trail[i],
+            fusion,
+            source,
+            factor,
+            *pairs[i],
+            merged=merged and i == 0,
+        )
+        trail[i] = None  # frees this layer's tables
+        d_weights[:0] = [] if d_weight is None else [d_weight, d_bias]
+    return (_total(d_p, d_p_sum), _total(d_z, d_z_sum, d_next), *d_weights)
+
+
+propagate = Op("propagate", _propagate, _propagate_adjoint)
+
+
+def _gather(kernels, *tables, nodes):
+    return kernels.pme.gather(tables, nodes), (nodes, len(tables[0]))
+
+
+def _gather_adjoint(kernels, saved, needs, d_out):
+    return kernels.pme.gather_adjoint(d_out, *saved)
+
+
+gather = Op("gather", _gather, _gather_adjoint)
+
+
+def _dot(kernels, tables, *, row, pairs, factor):
+    """factor·⟨x_l, x_r⟩ of each pair (l, r), x = tables[row]."""
+    return kernels.pme.dot(tables[row], pairs, factor, None), (tables, row, pairs, factor)
+
+
+def _dot_adjoint(kernels, saved, needs, d_out):
+    tables, row, pairs, factor = saved
+    d_tables = np.zeros_like(tables)
+    d_tables[row], _ = kernels.pme.dot_adjoint(d_out, tables[row], pairs, factor, None)
+    return (d_tables,)
+
+
+dot = Op("dot", _dot, _dot_adjoint)
+
+
+def _bilinear(kernels, tables, relation, *, k, pairs, factor):
+    """factor·Σ_a x_la x_ra r_a of each pair, x = tables[k], r = relation[k]."""
+    expect(
+        relation.shape == (len(tables), tables.shape[2]),
+        "bilinear",
+        f"relation {relation.shape} does not fit tables {tables.shape}",
+    )
+    scores = kernels.pme.dot(tables[k], pairs, factor, relation[k])
+    return scores, (tables, relation, k, pairs, factor)
+
+
+def _bilinear_adjoint(kernels, saved, needs, d_out):
+    tables, relation, k, pairs, factor = saved
+    d_tables, d_relation = np.zeros_like(tables), np.zeros_like(relation)
+    d_tables[k], d_relation[k] = kernels.pme.dot_adjoint(
+        d_out, tables[k], pairs, factor, relation[k]
+    )
+    return d_tables, d_relation
+
+
+bilinear = Op("bilinear", _bilinear, _bilinear_adjoint)
+
+
+def _pme(kernels, tables, weight, bias, *, level, k, n_users, pairs, t, factor):
+    """Gated scores of behaviour k's pairs (Eq. 17)."""
+    n_behaviors, _, d = tables.shape
+    expect(
+        weight.shape == (2 * d, n_behaviors) and bias.shape == (n_behaviors,),
+        "pme",
+        f"gate weight {weight.shape} and bias {bias.shape} do not fit tables {tables.shape}",
+    )
+    gated = getattr(kernels.pme, f"gated_{level}")
+    settings = (tables, n_users, k, weight, bias, pairs, t, factor)
+    scores, saved = gated(*settings)
+    return scores, (level, settings, saved)
+
+
+def _pme_adjoint(kernels, saved, needs, d_out):
+    level, settings, inner = saved
+    return getattr(kernels.pme, f"gated_{level}_adjoint")(d_out, *settings, inner)
+
+
+pme = Op("pme", _pme, _pme_adjoint)
+
+
+def _unique(kernels, tables, *, level, j, k, pairs, t, factor):
+    """Scores of what behaviour j knows and k does not (Eq. 16, 20)."""
+    settings = (tables[j], tables[k], pairs, t, factor)
+    scores, saved = getattr(kernels.pme, f"unique_{level}")(*settings)
+    return scores, (level, tables.shape, j, k, settings, saved)
+
+
+def _unique_adjoint(kernels, saved, needs, d_out):
+    level, shape, j, k, settings, inner = saved
+    d_tables = np.zeros(shape, d_out.dtype)
+    adjoint = getattr(kernels.pme, f"unique_{level}_adjoint")
+    d_tables[j], d_tables[k] = adjoint(d_out, *settings, inner)
+    return (d_tables,)
+
+
+unique = Op("unique", _unique, _unique_adjoint)
+
+
+def _bpr(kernels, scores, *, reduction):
+    """mean or sum of softplus(−(s⁺ − s⁻)) over rows [positives; negatives]: a float64 scalar."""
+    loss, d_scores = kernels.bpr.bpr(scores, reduction)
+    return loss, (d_scores,)
+
+
+def _bpr_adjoint(kernels, saved, needs, d_out):
+    (d_scores,) = saved
+    return (d_scores * d_scores.dtype.type(d_out),)
+
+
+bpr = Op("bpr", _bpr, _bpr_adjoint)
+
+
+def _weigh(kernels, *losses, weights):
+    """Σ weight·loss over scalars."""
+    total = sum(weight * loss for weight, loss in zip(weights, losses, strict=True))
+    return np.asarray(total, dtype=np.float64), (weights,)
+
+
+def _weigh_adjoint(kernels, saved, needs, d_out):
+    (weights,) = saved
+    return tuple(np.asarray(weight * d_out) for weight in weights)
+
+
+weigh = Op("weigh", _weigh, _weigh_adjoint)

@@ -1,0 +1,328 @@
+"""What a Python user holds: `PKEF(...).fit(data)`, `.evaluate(data)`, `.recommend(users, k)`.
+
+The data set's own ids are used here and nowhere below; inside there are only numbers.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import checkpoint, evaluation
+from .config import Config
+from .data.dataset import Csr, Dataset
+from .device import Device, device
+from .errors import InputError, PkefError, TrainingError, did_you_mean
+from .evaluation import Evaluation
+from .models.pkef import Pkef
+from .presets import preset as preset_config
+from .runs import Run
+from .training import Trainer, train
+from .warmup import warm_up
+
+CHECKPOINT_SECONDS = 10  # at most this much work is lost by a crash, besides the current epoch
+
+
+class Recommendation(NamedTuple):
+    """An item by the data set's own id, and its score."""
+
+    item: Any
+    score: float
+
+
+class Observer:
+    """What a caller may watch of a fit; every method does nothing until overridden."""
+
+    def compiling(self, stage: str, number: int, total: int) -> None:
+        """Before a stage that compiles kernels when it is first run."""
+
+    def started(self, trainer: Trainer, epochs: int) -> None:
+        """Before the first step."""
+
+    def stepped(self, trainer: Trainer, loss: float) -> None:
+        """After each step."""
+
+    def finished_epoch(self, record: dict[str, Any]) -> None:
+        """After each epoch, with its line of metrics.jsonl."""
+
+
+class PKEF:
+    """A PKEF recommender: train, evaluate, recommend, save and load.
+
+    Parameters
+    ----------
+    preset : str
+        "official" (the released code) or "paper" (the equations).
+    device : str, int or Device
+        "cpu" (default), or "reference" for the NumPy kernels.
+    config : Config, optional
+        A whole config instead of a preset.
+    **fields
+        Config fields that differ from the preset, e.g. ``epochs=10, layers=(3, 1, 1)``.
+
+    Examples
+    --------
+    >>> from pkef_fast import PKEF, load_dataset
+    >>> data = load_dataset("demo")
+    >>> model = PKEF(preset="official", epochs=1).fit(data)
+    >>> sorted(model.evaluate(data))
+    ['HR@10', 'MRR', 'NDCG@10']
+    >>> len(model.recommend([0], k=3)[0])
+    3
+    """
+
+    def __init__(
+        self,
+        preset: str = "official",
+        device: str | int | Device = "cpu",
+        config: Config | None = None,
+        **fields: Any,
+    ):
+        self.device = _device(device)
+        self.preset, self._config, self._fields = preset, config, fields
+        self.model: Pkef | None = None
+        self.trainer: Trainer | None = None
+        self.history: list[dict[str, Any]] = []
+        self._train: Dataset | None = None
+        self._scorer = None
+
+    # ---- training -----------------------------------------------------------------------------
+
+    def config_for(self, behaviors: Sequence[str]) -> Config:
+        """The checked config that `fit` would use for these behaviours."""
+        base = preset_config(self.preset, behaviors) if self._config is None else self._config
+        return base.replaced(**self._fields).checked(behaviors)
+
+    def fit(
+        self,
+        data: Dataset,
+        *,
+        out: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        eval_every: int = 0,
+        observer: Observer | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+        settings: dict[str, Any] | None = None,
+    ) -> PKEF:
+        """Train for the config's epochs.
+
+        Parameters
+        ----------
+        data : Dataset
+        out : path, optional
+            Folder of the run: config, metrics, checkpoints and the final model go there.
+        resume : bool
+            Go on from the checkpoint in `out`, until the config's number of epochs in all.
+        eval_every : int
+            Evaluate after every so many epochs and after the last one; 0: never.
+        observer : Observer, optional
+        should_stop : callable, optional
+            Asked after each step; True ends the training there, with a checkpoint in `out`.
+        settings : dict, optional
+            Noted in the run's config.toml.
+
+        Raises
+        ------
+        InputError
+            When config, data or folder cannot be used.
+        TrainingError
+            When the loss becomes non-finite.
+        """
+        observer = observer or Observer()
+        config = self.config_for(data.behaviors)
+        if eval_every < 0:
+            raise InputError(f"eval_every cannot be {eval_every}; wanted 0 (never) or more.")
+        if resume and out is None:
+            raise InputError("to resume, name the run's folder as out.")
+        self.model = Pkef(config, data, self.device)
+        self._train, self._scorer, self.history = data, None, []
+        self.trainer = trainer = Trainer(self.model, data)
+        run = None
+        if out is not None and resume:
+            run = Run.open(out)
+            run.check_data(data)
+            trainer.restore(*run.read_checkpoint(), run.checkpoint_file)
+            self.history = [r for r in run.records() if r["epoch"] <= trainer.epoch]
+            run.write_records(self.history)
+        elif out is not None:
+            run = Run.create(out, config, data, {**(settings or {}), "eval_every": eval_every})
+            run.write_checkpoint(*trainer.state())
+        warm_up(config, len(data.behaviors), self.device, observer.compiling)
+        observer.started(trainer, config.epochs)
+        written = time.monotonic()
+
+        def on_epoch(trainer: Trainer) -> None:
+            nonlocal written
+            record = {"epoch": trainer.epoch, "step": trainer.step, **trainer.epoch_losses()}
+            last = trainer.epoch == config.epochs
+            evaluated = eval_every and (trainer.epoch % eval_every == 0 or last)
+            if evaluated:
+                result = self.evaluate(data)
+                record.update(result.metrics, ties=result.ties)
+            self.history.append(record)
+            observer.finished_epoch(record)
+            if run and (evaluated or last or time.monotonic() - written > CHECKPOINT_SECONDS):
+                run.write_checkpoint(*trainer.state())
+                run.write_records(self.history)
+                written = time.monotonic()
+
+        try:
+            done = train(trainer, config.epochs, observer.stepped, on_epoch, should_stop)
+        except TrainingError as error:
+            if run is None:
+                raise
+            raise TrainingError(
+                f"{error} The last good checkpoint is {run.checkpoint_file}."
+            ) from error
+        self._scorer = None
+        if run:
+            run.write_checkpoint(*trainer.state())
+            run.write_records(self.history)
+            if done:
+                self.save(run.model_file)
+        return self
+
+    # ---- use ----------------------------------------------------------------------------------
+
+    def _ready(self) -> Pkef:
+        if self.model is None:
+            raise PkefError("this PKEF has not been trained; call fit(data) or PKEF.load(path).")
+        return self.model
+
+    def _target_scorer(self):
+        """Scorer of the target behaviour, made anew after each training step."""
+        step = self.trainer.step if self.trainer else 0
+        if self._scorer is None or self._scorer[0] != step:
+            self._scorer = (step, self._ready().scorer())
+        return self._scorer[1]
+
+    def evaluate(self, data: Dataset, cutoffs: Iterable[int] = (10,)) -> Evaluation:
+        """Full ranking of the held-out items of `data`, which must be what was trained on."""
+        model = self._ready()
+        if (data.n_users, data.n_items) != (model.n_users, model.n_items):
+            raise InputError(
+                f"data set {data.name!r} has {data.n_users} users and {data.n_items} items; this "
+                f"model was trained on {model.n_users} and {model.n_items}."
+            )
+        start = time.perf_counter()
+        scorer = self._target_scorer()
+        result = evaluation.evaluate(scorer, data, self.device.kernels, cutoffs)
+        result.seconds = time.perf_counter() - start
+        return result
+
+    def recommend(
+        self, users: Iterable[Any], k: int = 10, filter_seen: bool = True
+    ) -> dict[Any, list[Recommendation]]:
+        """The k best items for each user, by falling score.
+
+        Parameters
+        ----------
+        users : iterable of user ids, as in the data set
+        k : int
+        filter_seen : bool
+            Leave out items of the user's train target interactions.
+
+        Returns
+        -------
+        dict of user id → list of Recommendation
+            Shorter than k where fewer items are left.
+        """
+        self._ready()
+        data, users = self._train, list(users)
+        if k < 1:
+            raise InputError(f"k cannot be {k}; wanted at least 1.")
+        numbers = np.array([_number_of(user, data) for user in users], np.int32)
+        seen = data.interactions[-1]
+        if not filter_seen:
+            seen = Csr(np.zeros_like(seen.indptr), seen.indices[:0])
+        kernels = self.device.kernels
+        k = min(k, data.n_items)
+        items, scores = kernels.rank.top_k(self._target_scorer(), numbers, k, *seen)
+        ids = data.item_ids
+        result = {}
+        for user, row, values in zip(users, items, scores, strict=True):
+            result[user] = [
+                Recommendation(int(item) if ids is None else ids[item].item(), float(score))
+                for item, score in zip(row, values, strict=True)
+                if item >= 0
+            ]
+        return result
+
+    # ---- files --------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model, with the train interactions and ids it needs to recommend."""
+        model, data = self._ready(), self._train
+        arrays = {f"parameter.{name}": t.data for name, t in model.parameters.items()}
+        for k, csr in enumerate(data.interactions):
+            arrays[f"indptr.{k}"], arrays[f"indices.{k}"] = csr
+        for name in ("user_ids", "item_ids"):
+            if getattr(data, name) is not None:
+                arrays[name] = getattr(data, name)
+        facts = {
+            "config": model.config.as_dict(),
+            "preset": self.preset,
+            "name": data.name,
+            "behaviors": data.behaviors,
+            "n_users": data.n_users,
+            "n_items": data.n_items,
+        }
+        checkpoint.write(path, "model", facts, arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], device: str | int | Device = "cpu") -> PKEF:
+        """A saved model: a file written by `save`, or the folder of a finished run."""
+        if os.path.isdir(path):
+            path = Run.open(path).model_file
+        facts, arrays = checkpoint.read(path, "model")
+        behaviors = tuple(facts["behaviors"])
+        data = Dataset(
+            name=facts["name"],
+            behaviors=behaviors,
+            n_users=facts["n_users"],
+            n_items=facts["n_items"],
+            interactions=tuple(
+                Csr(arrays[f"indptr.{k}"], arrays[f"indices.{k}"]) for k in range(len(behaviors))
+            ),
+            test_users=np.empty(0, np.int32),
+            test_items=np.empty(0, np.int32),
+            user_ids=arrays.get("user_ids"),
+            item_ids=arrays.get("item_ids"),
+        )
+        config = Config().replaced(**facts["config"]).checked(behaviors)
+        result = cls(facts["preset"], device, config)
+        values = {
+            name.removeprefix("parameter."): array
+            for name, array in arrays.items()
+            if name.startswith("parameter.")
+        }
+        result.model = Pkef(config, data, result.device, values)
+        result._train = data
+        return result
+
+
+def _device(name: str | int | Device) -> Device:
+    return device(name)
+
+
+def _number_of(user: Any, data: Dataset) -> int:
+    """The number of a user id."""
+    if data.user_ids is None:
+        text = str(user)
+        if text.isdigit() and int(text) < data.n_users:
+            return int(text)
+        raise InputError(
+            f"user {user!r} is unknown; data set {data.name!r} has users 0 to {data.n_users - 1}."
+        )
+    ids = data.user_ids
+    found = np.flatnonzero(ids.astype(str) == str(user))
+    if not len(found):
+        raise InputError(
+            f"user {user!r} is unknown in data set {data.name!r}"
+            f"{did_you_mean(user, ids[:5])}"
+        )
+    return int(found[0])

@@ -1,0 +1,163 @@
+"""Batches: which rows each term of the loss sees in a step.
+
+An epoch takes some users without replacement, in batches; each term of the loss draws positives
+and negatives of its own for every user of the batch (release; spec "Sampling"). Every draw depends
+on (seed, epoch or step, term, user) alone, so a run can be resumed at any step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from .config import Config
+from .data.dataset import Csr, Dataset
+from .graph import difference
+from .kernels import Kernels
+from .kernels.pme import Pairs
+
+
+class Term(NamedTuple):
+    """One sampled list: behaviour k's own (other None), or the unique pair (other, k)."""
+
+    k: int
+    other: int | None = None
+
+
+class Rows(NamedTuple):
+    """Triples of a term, (n,) int32 each: user, positive item, negative item."""
+
+    users: np.ndarray
+    positives: np.ndarray
+    negatives: np.ndarray
+
+
+class CompactBatch(NamedTuple):
+    """A batch over its own distinct nodes: what the heads work on.
+
+    nodes (B,) int32 rising, users first; n_users of them are users; pairs by term, in the compact
+    numbers, rows [positives; negatives].
+    """
+
+    nodes: np.ndarray
+    n_users: int
+    pairs: Mapping[Term, Pairs]
+
+
+def compacted(
+    rows: Mapping[Term, Rows], n_users: int, n_items: int, kernels: Kernels
+) -> CompactBatch:
+    """The batch in compact numbers; terms without rows are left out."""
+    lists, terms = [], []
+    for term, (users, positives, negatives) in rows.items():
+        if len(users):
+            terms.append(term)
+            lists.append(np.concatenate([users, users]).astype(np.int32))
+            lists.append(np.concatenate([positives, negatives]).astype(np.int32) + n_users)
+    lists = [numbers.astype(np.int32, copy=False) for numbers in lists]
+    nodes, compact = kernels.pme.compact(lists, n_users + n_items)
+    pairs = {
+        term: kernels.pme.index_pairs(compact[2 * i], compact[2 * i + 1], len(nodes))
+        for i, term in enumerate(terms)
+    }
+    return CompactBatch(nodes, int(np.searchsorted(nodes, n_users)), pairs)
+
+
+def unique_pairs(config: Config, n_behaviors: int) -> list[Term]:
+    """All unique pairs that the config admits, also of behaviours without a loss."""
+    admitted = [k for k in range(n_behaviors) if k not in config.unique_excluded]
+    return [Term(k, j) for k in admitted for j in admitted if j != k]
+
+
+@dataclass(frozen=True)
+class TermSet:
+    """The positive set of a term (U × I) and how many draws each user has."""
+
+    term: Term
+    number: int  # its stream of random numbers
+    positives: Csr
+    caps: np.ndarray
+
+
+class Sampler:
+    """Draws the batches of a training run.
+
+    Only terms of behaviours with λ > 0 exist; a unique pair whose positive set is empty over the
+    whole data set does not (spec "Loss").
+    """
+
+    def __init__(self, dataset: Dataset, config: Config, kernels: Kernels):
+        self.config, self.kernels = config, kernels
+        self.n_users, self.n_items = dataset.n_users, dataset.n_items
+        n_behaviors = len(dataset.behaviors)
+        live = [k for k in range(n_behaviors) if config.coefficients[k] > 0]
+        degrees = [np.diff(csr.indptr).astype(np.int32) for csr in dataset.interactions]
+        self.sets: list[TermSet] = []
+        pairs = unique_pairs(config, n_behaviors)
+        for term in [*(Term(k) for k in live), *(pair for pair in pairs if pair.k in live)]:
+            positives = self._positives(dataset.interactions, term)
+            if term.other is None:
+                number = term.k
+            else:
+                number = n_behaviors * (1 + term.other) + term.k
+                if not len(positives.indices):
+                    continue
+            caps = kernels.sample.draw_caps(
+                config.samples_per_user,
+                np.stack([degrees[term.k]]),
+                np.diff(positives.indptr).astype(np.int32),
+                self.n_items,
+            )
+            self.sets.append(TermSet(term, number, positives, caps))
+
+    def _positives(self, interactions: Sequence[Csr], term: Term) -> Csr:
+        if term.other is None:
+            return interactions[term.k]
+        own, other = interactions[term.k], interactions[term.other]
+        if self.config.unique_positives == "target_only":
+            return difference(own, other, self.n_items)
+        return difference(other, own, self.n_items)
+
+    @property
+    def terms(self) -> list[Term]:
+        """The terms of the loss."""
+        return [one.term for one in self.sets]
+
+    @cached_property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch; the last may be small, and is a full update."""
+        users = min(self.config.users_per_epoch, self.n_users)
+        return -(-users // self.config.batch_users)
+
+    def epoch_users(self, epoch: int) -> np.ndarray:
+        """The users of an epoch (counted from 0), in order."""
+        return self.kernels.sample.epoch_users(
+            self.n_users, self.config.users_per_epoch, self.config.seed, epoch
+        )
+
+    def rows(self, users: np.ndarray, step: int) -> dict[Term, Rows]:
+        """All terms' rows for the users of a batch; `step` counts from 0 over the whole run."""
+        return {
+            one.term: Rows(
+                *self.kernels.sample.draw(
+                    *one.positives,
+                    self.n_items,
+                    one.caps,
+                    users,
+                    self.config.seed,
+                    step,
+                    one.number,
+                )
+            )
+            for one in self.sets
+        }
+
+    def batch(self, epoch_users: np.ndarray, index: int, step: int) -> CompactBatch:
+        """Batch `index` of the epoch with these users."""
+        size = self.config.batch_users
+        users = epoch_users[index * size : (index + 1) * size]
+        return compacted(self.rows(users, step), self.n_users, self.n_items, self.kernels)

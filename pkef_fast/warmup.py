@@ -1,0 +1,49 @@
+"""Compiling the CPU kernels before the first step, so that nobody waits without knowing why.
+
+Numba compiles a kernel when it is first called and keeps the result on disk. A tiny model with the
+run's own config goes once through everything a run does; with a warm cache this takes a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from . import evaluation
+from .config import Config
+from .data.synthetic import generate
+from .device import Device
+
+STAGES = ("sampling", "propagation and experts", "adjoints", "update", "ranking")
+
+
+def warm_up(
+    config: Config,
+    n_behaviors: int,
+    device: Device,
+    on_stage: Callable[[str, int, int], None] = lambda name, number, total: None,
+) -> None:
+    """Run a tiny problem of K behaviours; `on_stage(name, number, total)` before each stage."""
+    from .autograd import backward
+    from .models.pkef import Pkef
+    from .training import Trainer
+
+    def stage(name):
+        on_stage(name, STAGES.index(name) + 1, len(STAGES))
+
+    names = tuple(f"b{k}" for k in range(n_behaviors))
+    data = generate(n_users=12, n_items=10, behaviors=names, seed=0)
+    tiny = replace(config, d=min(config.d, 8), batch_users=12)
+    stage("sampling")
+    trainer = Trainer(Pkef(tiny, data, device), data)
+    batch = trainer.next_batch()
+    stage("propagation and experts")
+    losses = trainer.model.losses(batch)
+    stage("adjoints")
+    if losses:
+        backward(trainer.model.total(losses))
+    stage("update")
+    trainer.update()
+    stage("ranking")
+    for scorer in (trainer.model.scorer(), evaluation.popularity(data, trainer.model.dtype)):
+        evaluation.evaluate(scorer, data, device.kernels)

@@ -1,0 +1,35 @@
+"""Options and helpers of the whole test suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+
+
+def pytest_addoption(parser):
+    """`--fixtures DIR`; pytest's own flag of that name, a listing, stays as `--funcargs`."""
+    group = parser.getgroup("replay")
+    if hasattr(group, "_arggroup"):  # pytest ≥ 9.1 hands options to argparse at once
+        group._arggroup.conflict_handler = "resolve"
+    else:  # before, groups kept them until the command line was parsed
+        for other in [parser._anonymous, *parser._groups]:
+            other.options = [one for one in other.options if "--fixtures" not in one.names()]
+    group.addoption(
+        "--fixtures",
+        dest="fixture_folder",
+        metavar="DIR",
+        default=str(TESTS / "fixtures"),
+        help="folder with release_*.npz and exact_*.npz files to replay (default: tests/fixtures)",
+    )
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data beside the checkout; tests that need it skip where it is absent."""
+    folder = TESTS.parent.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"real data is not at {folder}")
+    return folder

@@ -1,0 +1,225 @@
+"""propagate: finite differences of the reference, agreement of Numba, isolated nodes, threads."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pkef_fast.data.dataset import Csr
+from pkef_fast.graph import adjacency
+from pkef_fast.kernels.propagate import FUSIONS, SOURCES, cpu, reference
+
+NORMALIZATIONS = ("left", "right", "symmetric")
+
+
+def pattern(rng, n_users, n_items, density) -> Csr:
+    dense = rng.random((n_users, n_items)) < density
+    users, items = np.nonzero(dense)
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(users, minlength=n_users))])
+    return Csr(indptr.astype(np.int32), items.astype(np.int32))
+
+
+def weights(rng, fusion, d, dtype):
+    shapes = {"linear": ((d, d), (d,)), "vanilla": ((4 * d, 4), (4,))}.get(fusion)
+    if shapes is None:
+        return None, None
+    return tuple((rng.normal(size=shape) / np.sqrt(d)).astype(dtype) for shape in shapes)
+
+
+def problem(seed, n_users, n_items, d, density, normalization, self_loops, fusion, dtype):
+    rng = np.random.default_rng(seed)
+    graph = adjacency(
+        pattern(rng, n_users, n_items, density), n_items, normalization, self_loops, dtype
+    )
+    p, z, p_sum, z_sum = rng.normal(size=(4, n_users + n_items, d)).astype(dtype)
+    return graph, (None if fusion == "none" else p), z, p_sum, z_sum, *weights(rng, fusion, d, dtype)
+
+
+def run(kernels, problem, fusion, source, merged, seed=1):
+    """All outputs and gradients of one layer, by name."""
+    graph, p, z, p_sum, z_sum, weight, bias = problem
+    if merged:
+        p = z
+    p_sum, z_sum = p_sum.copy(), z_sum.copy()
+    p_out, z_out, saved = kernels.layer(
+        graph, p, z, p_sum, z_sum, fusion, source, 0.3, weight, bias
+    )
+    d = np.random.default_rng(seed).normal(size=(4, *z.shape)).astype(z.dtype)
+    d_p, d_z, d_p_sum, d_z_sum = d
+    if fusion == "none":
+        d_p = d_p_sum = None
+    gradients = kernels.layer_adjoint(
+        graph, d_p, d_z, d_p_sum, d_z_sum, saved, fusion, source, 0.3, weight, bias, merged
+    )
+    names = ("p", "z", "p_sum", "z_sum", "d_p", "d_z", "d_weight", "d_bias")
+    values = (p_out, z_out, p_sum, z_sum, *gradients)
+    return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+
+
+@pytest.mark.parametrize("merged", [False, True])
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+@pytest.mark.parametrize("self_loops", [False, True])
+def test_finite_differences_of_the_reference(normalization, self_loops, fusion, source, merged):
+    if merged and fusion == "none":
+        pytest.skip("without a parallel stream there is nothing to merge")
+    one = problem(0, 5, 7, 3, 0.25, normalization, self_loops, fusion, np.float64)
+    graph, p, z, p_sum, z_sum, weight, bias = one
+    rng = np.random.default_rng(1)
+    d_out = rng.normal(size=(4, *z.shape))
+
+    def value(inputs):
+        p, z, weight, bias = inputs
+        sums = p_sum.copy(), z_sum.copy()
+        p_out, z_out, _ = reference.layer(
+            graph, z if merged else p, z, *sums, fusion, source, 0.3, weight, bias
+        )
+        outputs = (p_out, z_out, *sums)
+        pairs = zip(outputs, d_out, strict=True)
+        return sum(np.sum(out * d) for out, d in pairs if out is not None)
+
+    gradients = run(reference, one, fusion, source, merged)
+    if fusion == "none":  # p_sum is then never touched: run passes no gradient for it
+        gradients.pop("d_p", None)
+    inputs = [p, z, weight, bias]
+    for position, name in enumerate(("d_p", "d_z", "d_weight", "d_bias")):
+        if name not in gradients:
+            continue
+        direction = rng.normal(size=inputs[position].shape)
+        h = 1e-6
+        ends = []
+        for sign in (1, -1):
+            moved = list(inputs)
+            moved[position] = moved[position] + sign * h * direction
+            ends.append(value(moved))
+        numeric = (ends[0] - ends[1]) / (2 * h)
+        exact = np.sum(gradients[name] * direction)
+        assert numeric == pytest.approx(exact, rel=1e-6, abs=1e-7), name
+
+
+def assert_agrees(found, wanted, dtype, name):
+    """Rounding of a row's sum of at most a few dozen terms, in another order: 64 units."""
+    bound = 64 * np.finfo(dtype).eps * max(np.abs(wanted).max(initial=0), 1)
+    assert found.shape == wanted.shape, name
+    assert np.abs(found - wanted).max(initial=0) <= bound, name
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_users=st.integers(1, 40),
+    n_items=st.integers(1, 40),
+    d=st.sampled_from([1, 3, 8, 17, 64]),
+    density=st.sampled_from([0.0, 0.05, 0.3, 1.0]),
+    normalization=st.sampled_from(NORMALIZATIONS),
+    self_loops=st.booleans(),
+    fusion=st.sampled_from(FUSIONS),
+    source=st.sampled_from(SOURCES),
+    merged=st.booleans(),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_numba_equals_the_reference(
+    seed, n_users, n_items, d, density, normalization, self_loops, fusion, source, merged, dtype
+):
+    merged = merged and fusion != "none"
+    one = problem(seed, n_users, n_items, d, density, normalization, self_loops, fusion, dtype)
+    fast = run(cpu, one, fusion, source, merged)
+    truth = run(reference, one, fusion, source, merged)
+    assert fast.keys() == truth.keys()
+    # Projections divide by ⟨c,c⟩ + ε, which for a nearly zero message magnifies rounding; compare
+    # such rows by the float64 truth only where the message is not tiny.
+    for name, value in truth.items():
+        assert np.all(np.isfinite(fast[name])), name
+        if fusion == "projection" and dtype == np.float32:
+            scale = np.abs(value).max(initial=1)
+            np.testing.assert_allclose(fast[name], value, rtol=2e-3, atol=2e-5 * scale)
+        else:
+            scale = 1 if dtype == np.float32 else 1e3
+            assert_agrees(fast[name] / scale, value / scale, dtype, name)
+
+
+@pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+def test_isolated_nodes_have_zero_messages_and_pass_none(kernels):
+    graph = adjacency(Csr(np.array([0, 1, 1], np.int32), np.array([0], np.int32)), 2)
+    x = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
+    assert np.all(kernels.spread(graph, x)[[1, 3]] == 0)
+    p_out, z_out, saved = kernels.layer(graph, x, x + 1, None, None, "projection", "state", 0.3)
+    np.testing.assert_array_equal(z_out[[1, 3]], (x + 1)[[1, 3]])
+    d_p, d_z, *_ = kernels.layer_adjoint(
+        graph, None, x, None, None, saved, "projection", "state", 0.3
+    )
+    np.testing.assert_array_equal(d_p[[1, 3]], np.zeros((2, 5)))
+    np.testing.assert_array_equal(d_z[[1, 3]], x[[1, 3]])
+
+
+def test_a_merged_layer_equals_two_equal_tables():
+    one = problem(3, 9, 4, 6, 0.4, "left", False, "projection", np.float64)
+    graph, _, z, *_ = one
+    apart = cpu.layer(graph, z.copy(), z, None, None, "projection", "message", 0.3)
+    merged = cpu.layer(graph, z, z, None, None, "projection", "message", 0.3)
+    for a, b in zip(apart[:2], merged[:2], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-14)
+
+
+def test_no_threads_change_no_bit():
+    one = problem(5, 300, 200, 24, 0.05, "left", True, "vanilla", np.float32)
+    results = []
+    for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
+        before = numba.get_num_threads()
+        numba.set_num_threads(threads)
+        try:
+            results.append(run(cpu, one, "vanilla", "message", False))
+        finally:
+            numba.set_num_threads(before)
+    for name, value in results[0].items():
+        assert value.tobytes() == results[1][name].tobytes(), name
+
+
+@pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+def test_inputs_stay_as_they_are(kernels):
+    one = problem(7, 6, 5, 4, 0.5, "symmetric", False, "projection", np.float64)
+    graph, p, z, *_ = one
+    before = p.copy(), z.copy()
+    _, _, saved = kernels.layer(graph, p, z, None, None, "projection", "message", 1.0)
+    d = np.ones_like(z)
+    kernels.layer_adjoint(graph, d, d, d, d, saved, "projection", "message", 1.0)
+    np.testing.assert_array_equal(p, before[0])
+    np.testing.assert_array_equal(z, before[1])
+    np.testing.assert_array_equal(d, np.ones_like(z))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(0, 30),
+    d=st.sampled_from([1, 5, 64]),
+    zero=st.booleans(),
+)
+def test_project_and_its_adjoint(seed, n, d, zero):
+    rng = np.random.default_rng(seed)
+    a, c, d_out = rng.normal(size=(3, n, d))
+    if zero:
+        c[::2] = 0
+    out, r, inverse = cpu.project(a, c)
+    for found, wanted in zip((out, r, inverse), reference.project(a, c), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
+    found = cpu.project_adjoint(d_out, a, c, r, inverse)
+    wanted = reference.project_adjoint(d_out, a, c, r, inverse)
+    for f, w in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(f, w, rtol=1e-10, atol=1e-10)
+        if zero:
+            assert np.all(f[::2] == 0) or np.all(np.isfinite(f))
+
+
+def test_spread_transposed_is_the_adjoint():
+    rng = np.random.default_rng(0)
+    for normalization in NORMALIZATIONS:
+        graph = adjacency(pattern(rng, 8, 6, 0.4), 6, normalization, True, np.float64)
+        x, y = rng.normal(size=(2, 14, 3))
+        left = np.sum(cpu.spread(graph, x) * y)
+        right = np.sum(x * cpu.spread(graph.transposed, y))
+        assert left == pytest.approx(right, rel=1e-12)

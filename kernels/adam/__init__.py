@@ -14,8 +14,8 @@ update(theta, grad, m, v, *, lr, step, penalty=0.0, beta1=0.9, beta2=0.999, epsi
     theta, grad, m, v: one shape (any), one dtype F (float32 or float64), C-contiguous, none
     overlapping another. Writes theta, m and v in place; grad is only read. grad = None stands for
     zeros. Returns Σ theta² from before the update as a float64 sum, for the penalty's value.
-    One pass; the sum goes by fixed pieces in order, so it does not depend on the threads. ValueError
-    for another form, for step < 1, and for arrays that do not fit.
+    One pass; the sum goes by fixed pieces in order, so it does not depend on the threads.
+    ValueError for another form, for step < 1, and for arrays that do not fit.
 
 learning_rate(base, decay, decay_steps, step0) → base · decay^⌊step0 / decay_steps⌋
     step0 counts from 0.

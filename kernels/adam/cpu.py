@@ -9,39 +9,48 @@ __all__ = ["update"]
 
 # Elements of one piece of work: its four arrays (256 KiB in float32) fit in a core's L2.
 PIECE = 16384
+FAST = {"reassoc", "contract", "nsz"}
 
 
-# error_model: a division check would stop the loops from being vectorised.
-@nb.njit(
-    cache=True,
-    parallel=True,
-    nogil=True,
-    error_model="numpy",
-    fastmath={"reassoc", "contract", "nsz"},
-)
+# A function of slices, for LLVM vectorises this loop only where it starts at index 0: 0.5 instead
+# of 1.9 ms for 1.75 M float32 parameters on two cores.
+@nb.njit(cache=True, error_model="numpy", fastmath=FAST)
+def _piece(theta, grad, m, v, grad_scale, decay, rate, root, beta1, rest1, beta2, rest2, epsilon):
+    squares = 0.0
+    for i in range(len(theta)):
+        wide = np.float64(theta[i])
+        squares += wide * wide
+    for i in range(len(theta)):
+        g = grad_scale * grad[i] + decay * theta[i]
+        m_new = beta1 * m[i] + rest1 * g
+        v_new = beta2 * v[i] + rest2 * (g * g)
+        m[i] = m_new
+        v[i] = v_new
+        theta[i] -= rate * m_new / (root * np.sqrt(v_new) + epsilon)
+    return squares
+
+
+@nb.njit(cache=True, parallel=True, nogil=True)
 def _update(
-    theta, grad, m, v, has_grad, rate, root, decay, beta1, rest1, beta2, rest2, epsilon, sums
+    theta, grad, m, v, grad_scale, decay, rate, root, beta1, rest1, beta2, rest2, epsilon, sums
 ):
-    size = len(theta)
     for piece in nb.prange(len(sums)):
-        first, last = piece * PIECE, min((piece + 1) * PIECE, size)
-        squares = 0.0
-        for i in range(first, last):
-            wide = np.float64(theta[i])
-            squares += wide * wide
-        sums[piece] = squares
-        if has_grad:
-            for i in range(first, last):
-                g = grad[i] + decay * theta[i]
-                m[i] = beta1 * m[i] + rest1 * g
-                v[i] = beta2 * v[i] + rest2 * (g * g)
-                theta[i] -= rate * m[i] / (root * np.sqrt(v[i]) + epsilon)
-        else:
-            for i in range(first, last):
-                g = decay * theta[i]
-                m[i] = beta1 * m[i] + rest1 * g
-                v[i] = beta2 * v[i] + rest2 * (g * g)
-                theta[i] -= rate * m[i] / (root * np.sqrt(v[i]) + epsilon)
+        part = slice(piece * PIECE, (piece + 1) * PIECE)
+        sums[piece] = _piece(
+            theta[part],
+            grad[part],
+            m[part],
+            v[part],
+            grad_scale,
+            decay,
+            rate,
+            root,
+            beta1,
+            rest1,
+            beta2,
+            rest2,
+            epsilon,
+        )
 
 
 def update(
@@ -61,14 +70,14 @@ def update(
     """One step in place on theta, m and v; returns Σ theta² from before it."""
     check(theta, grad, m, v, step, form)
     rate, root = bias_corrections(lr, step, beta1, beta2, form)
+    grad_scale = 0.0 if grad is None else 1.0
+    scalars = (grad_scale, 2 * penalty, rate, root, beta1, 1 - beta1, beta2, 1 - beta2, epsilon)
     sums = np.empty(-(-theta.size // PIECE))
-    scalars = (rate, root, 2 * penalty, beta1, 1 - beta1, beta2, 1 - beta2, epsilon)
     _update(
         theta.reshape(-1),
         theta.reshape(-1) if grad is None else grad.reshape(-1),
         m.reshape(-1),
         v.reshape(-1),
-        grad is not None,
         *(theta.dtype.type(x) for x in scalars),
         sums,
     )

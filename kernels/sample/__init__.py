@@ -1,8 +1,8 @@
 """sample: who is in an epoch, and which positives and negatives a batch sees.    Source: release
 
-Every number comes from a counter, none from a state: Philox4x32-10 (Salmon et al., "Parallel random
-numbers: as easy as 1, 2, 3", SC 2011). A draw therefore depends on (seed, epoch or step, term, user,
-draw) alone: the same on every device, in any order, and after a restart at any step.
+Every number comes from a counter, none from a state: Philox4x32-10 (Salmon et al., "Parallel
+random numbers: as easy as 1, 2, 3", SC 2011). A draw therefore depends on (seed, epoch or step,
+term, user, draw) alone: the same on every device, in any order, and after a restart at any step.
 
 Entry points (reference.py and cpu.py have the same)
 ----------------------------------------------------

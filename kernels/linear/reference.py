@@ -1,0 +1,41 @@
+"""linear in NumPy. Contract: `__init__.py`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["activate", "activate_adjoint", "affine", "affine_adjoint"]
+
+
+def affine(x, weight, bias):
+    """y = x·weight + bias."""
+    y = x @ weight
+    return y if bias is None else y + bias
+
+
+def affine_adjoint(d_y, x, weight, with_bias=True, need_x=True):
+    """(d_x, d_weight, d_bias) of `affine`."""
+    d_x = d_y @ weight.T if need_x else None
+    return d_x, x.T @ d_y, d_y.sum(axis=0) if with_bias else None
+
+
+def activate(x, kind, slope=0.1):
+    """y = kind(x), entry by entry."""
+    if kind == "relu":
+        return np.maximum(x, 0)
+    if kind == "leaky_relu":
+        return np.where(x > 0, x, x.dtype.type(slope) * x)
+    if kind == "sigmoid":
+        return np.exp(-np.logaddexp(0, -x)).astype(x.dtype)
+    return x.copy()
+
+
+def activate_adjoint(d_y, y, kind, slope=0.1):
+    """d_x of `activate`, from its output."""
+    if kind == "relu":
+        return d_y * (y > 0)
+    if kind == "leaky_relu":
+        return d_y * np.where(y > 0, 1, slope).astype(y.dtype)
+    if kind == "sigmoid":
+        return d_y * y * (1 - y)
+    return d_y.copy()

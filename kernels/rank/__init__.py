@@ -1,0 +1,104 @@
+"""rank: full ranking of all items for users, without ever forming U × I.
+
+Scores of user u and item v (U users, I items, K behaviours; own behaviour in slot 0 of the gate):
+
+    DotScorer           s = ⟨left_u, right_v⟩
+    GatedScorer         s = ⟨left_u, right_v⟩ · Σ_j g_j·user_scale_uj·item_scale_vj
+    InteractionScorer   s = m·S·(g_0 + t·Σ_{j>0} g_j·cos(q^j, q^own)), S = Σ over d of q^own,
+                        q^j = Zu^j ∘ Zv^j, cos(a,b) = ⟨a,b⟩ / (√(⟨a,a⟩ + ε)·√(⟨b,b⟩ + ε)), ε = 1e-12
+
+with g = softmax_j(user_logits_u + item_logits_v). The first is for every plain dot product; the
+second is the official PME (each side projection is a multiple of the own row, so its expert is one
+number a node), the third the paper's (Eq. 4, 5, 15).
+
+Entry points (reference.py and cpu.py have the same)
+----------------------------------------------------
+scores(scorer, users) → s (b, I) F
+ranks(scorer, users, items, seen_indptr, seen_indices) → rank (n,) int32, tied (n,) int32
+    Candidates of users[i]: all items outside the user's seen row, and items[i] in any case.
+    rank = candidates with a higher score + those with an equal score and a lower number (0 = best),
+    tied = other candidates with an equal score. A candidate that is NaN counts as higher, and an
+    item whose own score is NaN comes last: a broken model never looks good.
+top_k(scorer, users, k, seen_indptr, seen_indices) → items (b, k) int32, scores (b, k) F
+    The k best items outside the seen row, by falling score, equal ones by rising number; −1 and
+    −inf where there are fewer. Scores of −inf and NaN are never listed.
+
+users, items (n,) int32, users may repeat; seen_indptr (U+1,), seen_indices int32, rows rising and
+without repeats. All float arrays of a scorer have one dtype F (float32 or float64). n = 0, b = 0,
+k = 0, I = 0 and U = 0 are allowed. Inputs are only read. Results do not depend on the number of
+threads, nor an item's score on its place or on the other users of the call: equal rows give equal
+scores, and `ranks` and `top_k` see exactly the numbers of `scores`.
+
+Any finite logits give finite scores, however far apart they are.
+
+Source: spec "Evaluation" (the release's order of ties); candidates as in the release.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+EPSILON = 1e-12
+
+
+class DotScorer(NamedTuple):
+    """s = ⟨left_u, right_v⟩; left (U, d), right (I, d)."""
+
+    left: np.ndarray
+    right: np.ndarray
+
+
+class GatedScorer(NamedTuple):
+    """s = ⟨left_u, right_v⟩ · Σ_j g_j·user_scale_uj·item_scale_vj.
+
+    left (U, d), right (I, d); user_logits, user_scale (U, K); item_logits, item_scale (I, K).
+    """
+
+    left: np.ndarray
+    right: np.ndarray
+    user_logits: np.ndarray
+    item_logits: np.ndarray
+    user_scale: np.ndarray
+    item_scale: np.ndarray
+
+
+class InteractionScorer(NamedTuple):
+    """The gate over interaction-level projections onto behaviour `own`; see the contract above.
+
+    user_tables (K, U, d), item_tables (K, I, d) by behaviour; user_logits (U, K) and item_logits
+    (I, K) by slot: `own` first, then the others in rising order. `scale` is t, `score_scale` m.
+    """
+
+    user_tables: np.ndarray
+    item_tables: np.ndarray
+    own: int
+    user_logits: np.ndarray
+    item_logits: np.ndarray
+    scale: float
+    score_scale: float
+
+
+Scorer = DotScorer | GatedScorer | InteractionScorer
+
+
+def slots(n_behaviors: int, own: int) -> list[int]:
+    """Behaviour of each slot of the gate: `own` first, the others in rising order."""
+    return [own, *(j for j in range(n_behaviors) if j != own)]
+
+
+def float_type(scorer: Scorer) -> np.dtype:
+    """The one dtype F of a scorer's arrays; ValueError where they differ."""
+    dtypes = {part.dtype for part in scorer if isinstance(part, np.ndarray)}
+    if len(dtypes) > 1:
+        names = ", ".join(sorted(map(str, dtypes)))
+        raise ValueError(f"the arrays of a {type(scorer).__name__} must share one dtype: {names}.")
+    return dtypes.pop()
+
+
+def n_items(scorer: Scorer) -> int:
+    """Items that a scorer scores."""
+    if isinstance(scorer, InteractionScorer):
+        return scorer.item_tables.shape[1]
+    return len(scorer.right)

@@ -1,0 +1,472 @@
+"""rank in Numba. Contract: `__init__.py`.
+
+Every score here is made of inner products of a row of the user with a row of the item:
+
+    DotScorer           one product
+    GatedScorer         softmax needs no exponential a pair: with A = exp(a − max a) of the user,
+                        B = exp(b − max b) of the item,
+                        s = ⟨L,R⟩ · ⟨A∘c_u, B∘c_v⟩ / ⟨A,B⟩
+    InteractionScorer   ⟨q^j,q^own⟩ = ⟨Zu^j∘Zu^own, Zv^j∘Zv^own⟩ and |q^j|² = ⟨(Zu^j)²,(Zv^j)²⟩
+
+So the launcher lays out one row of features a user and one an item (`_features`), and a matrix
+product in tiles does nearly all the work. Item tiles stay in L1 while a chunk of users passes.
+Where A and B are so far apart that ⟨A,B⟩ nears underflow, the pair gets its exact softmax.
+"""
+
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+
+from . import EPSILON, DotScorer, GatedScorer, float_type, n_items, slots
+
+__all__ = ["ranks", "scores", "top_k"]
+
+BLOCK = 4  # users of a micro-kernel: 4 × UNROLL factors stay in the 32 vector registers
+UNROLL = 4  # features of a micro-kernel: an accumulator is read and written once for four FMAs
+TILE = 128  # items of a tile: 70 features in float32 take 35 KiB, of the 48 KiB of L1
+CHUNK = TILE  # users of a task; no more than TILE, for their held-out items make one extra tile
+SLAB = 8192  # users whose features are laid out at a time: bounds the memory
+
+DOT, GATED, INTERACTION = 0, 1, 2
+SCORES, RANKS, TOP = 0, 1, 2
+
+# No reassociation: an item's score must not depend on its place in a tile.
+EXACT = {"contract", "nsz"}
+
+
+# ---- what the tiles are made of ----------------------------------------------------------------
+
+
+def _weights(logits):
+    return np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+
+
+def _features(scorer, side, rows):
+    """Features of some users (side 0) or items (side 1): (parts to multiply, parts to keep).
+
+    The last product is always ⟨A,B⟩; what is kept serves the exact softmax.
+    """
+    if isinstance(scorer, DotScorer):
+        return [scorer[side][rows]], []
+    if isinstance(scorer, GatedScorer):
+        vectors, logits, scale = (scorer[2 * part + side][rows] for part in range(3))
+        weights = _weights(logits)
+        return [vectors, weights * scale, weights], [logits, scale]
+    own, *others = (scorer[side][j][rows] for j in slots(len(scorer[side]), scorer.own))
+    logits = scorer[3 + side][rows]
+    along = [own * other for other in others]
+    squares = [table * table for table in (own, *others)]
+    return [own, *along, *squares, _weights(logits)], [logits]
+
+
+class _Layout(NamedTuple):
+    """Where the parts of a feature row start; products are padded to UNROLL columns with zeros."""
+
+    bounds: np.ndarray  # (products + 1,) int64
+    width: int
+
+
+def _layout(scorer):
+    multiplied, kept = _features(scorer, 1, slice(0, 0))
+    widths = [-(-part.shape[1] // UNROLL) * UNROLL for part in multiplied]
+    bounds = np.concatenate([[0], np.cumsum(widths)]).astype(np.int64)
+    return _Layout(bounds, int(bounds[-1]) + sum(part.shape[1] for part in kept))
+
+
+def _rows(scorer, side, rows, layout):
+    """Feature rows (len(rows), width)."""
+    multiplied, kept = _features(scorer, side, rows)
+    result = np.zeros((len(rows), layout.width), multiplied[0].dtype)
+    for start, part in zip(layout.bounds, multiplied, strict=False):
+        result[:, start : start + part.shape[1]] = part
+    start = layout.bounds[-1]
+    for part in kept:
+        result[:, start : start + part.shape[1]] = part
+        start += part.shape[1]
+    return result
+
+
+def _padded(rows, multiple):
+    """Rows up to a multiple by repeating the last one: an empty row would look like underflow."""
+    return np.pad(rows, (0, -len(rows) % multiple), mode="edge")
+
+
+# ---- scores of a block of users and a tile of items ----------------------------------------------
+
+
+@nb.njit(cache=True, error_model="numpy", fastmath=EXACT)
+def _multiply(left, width, first, last, panel, out):
+    """out (BLOCK·TILE,) = the inner products over features first…last; all arrays are flat."""
+    for j in range(BLOCK * TILE):
+        out[j] = 0
+    w2, w3 = 2 * width, 3 * width
+    for a in range(first, last, UNROLL):
+        # Flat slices with constant distances: LLVM then needs one overlap check and vectorises.
+        y = panel[a * TILE : (a + UNROLL) * TILE]
+        a0, a1, a2, a3 = left[a], left[a + 1], left[a + 2], left[a + 3]
+        b = a + width
+        b0, b1, b2, b3 = left[b], left[b + 1], left[b + 2], left[b + 3]
+        c = a + w2
+        c0, c1, c2, c3 = left[c], left[c + 1], left[c + 2], left[c + 3]
+        d = a + w3
+        d0, d1, d2, d3 = left[d], left[d + 1], left[d + 2], left[d + 3]
+        for j in range(TILE):
+            y0, y1, y2, y3 = y[j], y[j + TILE], y[j + 2 * TILE], y[j + 3 * TILE]
+            out[j] = out[j] + a0 * y0 + a1 * y1 + a2 * y2 + a3 * y3
+            out[j + TILE] = out[j + TILE] + b0 * y0 + b1 * y1 + b2 * y2 + b3 * y3
+            out[j + 2 * TILE] = out[j + 2 * TILE] + c0 * y0 + c1 * y1 + c2 * y2 + c3 * y3
+            out[j + 3 * TILE] = out[j + 3 * TILE] + d0 * y0 + d1 * y1 + d2 * y2 + d3 * y3
+
+
+@nb.njit(cache=True, error_model="numpy", fastmath=EXACT)
+def _gate(products, out):
+    """out = ⟨L,R⟩ · ⟨A∘c_u, B∘c_v⟩ / ⟨A,B⟩."""
+    size = BLOCK * TILE
+    for j in range(size):
+        out[j] = products[j] * (products[j + size] / products[j + 2 * size])
+
+
+@nb.njit(cache=True, error_model="numpy", fastmath=EXACT)
+def _project(left, at, panel, n_slots, t, m, products, out):
+    """out = m·S·(A_0·B_0 + t·Σ_{j>0} A_j·B_j·cos_j) / ⟨A,B⟩ of one user; A, B start at `at`."""
+    size = BLOCK * TILE
+    epsilon = out.dtype.type(EPSILON)
+    b = panel[at * TILE : (at + n_slots) * TILE]
+    for j in range(TILE):
+        out[j] = left[at] * b[j]
+    own = products[n_slots * size : n_slots * size + TILE]
+    for slot in range(1, n_slots):
+        weight = t * left[at + slot]
+        along = products[slot * size : slot * size + TILE]
+        square = products[(n_slots + slot) * size : (n_slots + slot) * size + TILE]
+        b_slot = b[slot * TILE : (slot + 1) * TILE]
+        for j in range(TILE):
+            length = np.sqrt(own[j] + epsilon) * np.sqrt(square[j] + epsilon)
+            out[j] += weight * b_slot[j] * (along[j] / length)
+    total = products[2 * n_slots * size : 2 * n_slots * size + TILE]
+    for j in range(TILE):
+        out[j] *= m * products[j] / total[j]
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _exact(kind, left, panel, bounds, n_slots, t, m, products, j):
+    """Score of one pair with the softmax in full; `products` and `panel` start at its column."""
+    size = BLOCK * TILE
+    logits = bounds[-1]
+    top = left[logits] + panel[logits * TILE + j]
+    for slot in range(1, n_slots):
+        top = max(top, left[logits + slot] + panel[(logits + slot) * TILE + j])
+    total = left.dtype.type(0)
+    mixed = left.dtype.type(0)
+    for slot in range(n_slots):
+        weight = np.exp(left[logits + slot] + panel[(logits + slot) * TILE + j] - top)
+        share = left.dtype.type(1)
+        if kind == GATED:
+            scale = logits + n_slots + slot
+            share = left[scale] * panel[scale * TILE + j]
+        elif slot:
+            epsilon = left.dtype.type(EPSILON)
+            length = np.sqrt(products[n_slots * size + j] + epsilon)
+            length *= np.sqrt(products[(n_slots + slot) * size + j] + epsilon)
+            share = t * (products[slot * size + j] / length)
+        total += weight
+        mixed += weight * share
+    return m * products[j] * (mixed / total)
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _tile(kind, left, width, panel, bounds, n_slots, t, m, tiny, products, out):
+    """Scores out (BLOCK·TILE,) of a block of users and a tile of items."""
+    size = BLOCK * TILE
+    n_products = len(bounds) - 1
+    if kind == DOT:
+        _multiply(left, width, bounds[0], bounds[1], panel, out)
+        return
+    for g in range(n_products):
+        part = products[g * size : (g + 1) * size]
+        _multiply(left, width, bounds[g], bounds[g + 1], panel, part)
+    if kind == GATED:
+        _gate(products, out)
+    else:
+        for u in range(BLOCK):
+            _project(
+                left[u * width : (u + 1) * width],
+                bounds[n_products - 1],
+                panel,
+                n_slots,
+                t,
+                m,
+                products[u * TILE :],
+                out[u * TILE : (u + 1) * TILE],
+            )
+    total = products[(n_products - 1) * size : n_products * size]
+    underflows = 0
+    for j in range(size):
+        underflows += total[j] < tiny
+    if underflows:
+        for j in range(size):
+            if total[j] < tiny:
+                u = j // TILE
+                out[j] = _exact(
+                    kind,
+                    left[u * width : (u + 1) * width],
+                    panel,
+                    bounds,
+                    n_slots,
+                    t,
+                    m,
+                    products[u * TILE :],
+                    j - u * TILE,
+                )
+
+
+# ---- what is done with the scores of one user and one tile ---------------------------------------
+
+
+@nb.njit(cache=True)
+def _higher_and_equal(s, own):
+    """How many scores are higher than `own` (or NaN, on either side), and how many equal it."""
+    higher = 0
+    equal = 0
+    for j in range(len(s)):
+        higher += not (s[j] <= own)
+        equal += s[j] == own
+    return higher, equal
+
+
+@nb.njit(cache=True)
+def _count(s, start, own, item, seen):
+    """(rank, tied) among the items start…start + len(s) without `seen` and `item` itself."""
+    rank, tied = _higher_and_equal(s, own)
+    if tied:
+        rank += _higher_and_equal(s[: max(item - start, 0)], own)[1]
+    for v in seen:
+        if v != item:
+            rank -= (not (s[v - start] <= own)) + (s[v - start] == own and v < item)
+            tied -= s[v - start] == own
+    if start <= item < start + len(s):
+        rank -= not (own <= own)
+        tied -= own == own
+    return rank, tied
+
+
+@nb.njit(cache=True)
+def _worse(s, item, other_s, other_item):
+    return s < other_s or (s == other_s and item > other_item)
+
+
+@nb.njit(cache=True)
+def _sink(values, items, size):
+    """Restore the heap (the worst of `size` entries on top) after its top has changed."""
+    at = 0
+    while True:
+        child = 2 * at + 1
+        if child >= size:
+            return
+        other = child + 1
+        if other < size and _worse(values[other], items[other], values[child], items[child]):
+            child = other
+        if not _worse(values[child], items[child], values[at], items[at]):
+            return
+        values[at], values[child] = values[child], values[at]
+        items[at], items[child] = items[child], items[at]
+        at = child
+
+
+@nb.njit(cache=True)
+def _push(s, start, values, items, size):
+    """Put the scores of a tile into the heap of the k best so far; returns its new size."""
+    k = len(values)
+    if size == k and _higher_and_equal(s, values[0])[0] == 0:
+        return size
+    for j in range(len(s)):
+        if size == k:
+            # Items come in rising order, so an equal score is worse than what is there.
+            if s[j] > values[0]:
+                values[0] = s[j]
+                items[0] = start + j
+                _sink(values, items, k)
+        elif s[j] > -np.inf:
+            at = size
+            size += 1
+            values[at] = s[j]
+            items[at] = start + j
+            while at:
+                parent = (at - 1) // 2
+                if not _worse(values[at], items[at], values[parent], items[parent]):
+                    break
+                values[at], values[parent] = values[parent], values[at]
+                items[at], items[parent] = items[parent], items[at]
+                at = parent
+    return size
+
+
+@nb.njit(cache=True)
+def _sort(values, items, size):
+    """Heap to list: the best first."""
+    for last in range(size - 1, 0, -1):
+        values[0], values[last] = values[last], values[0]
+        items[0], items[last] = items[last], items[0]
+        _sink(values, items, last)
+
+
+# One parallel function for all three uses and all scorers, as each would compile for seconds.
+@nb.njit(cache=True, parallel=True, nogil=True)
+def _sweep(
+    use,
+    kind,
+    left,
+    right,
+    bounds,
+    n_slots,
+    t,
+    m,
+    tiny,
+    n_users,
+    n_items,
+    items,
+    seen_start,
+    seen_stop,
+    seen_indices,
+    rank,
+    tied,
+    values,
+    best,
+):
+    """Score all items for the users of `left` (blocks, BLOCK·width), by chunks of users."""
+    width = left.shape[1] // BLOCK
+    for chunk in nb.prange(-(-n_users // CHUNK)):
+        first = chunk * CHUNK
+        count = min(CHUNK, n_users - first)
+        n_blocks = -(-count // BLOCK)
+        products = np.empty((len(bounds) - 1) * BLOCK * TILE, left.dtype)
+        out = np.empty(BLOCK * TILE, left.dtype)
+        own = np.empty(count, left.dtype)
+        size = np.zeros(count, np.int64)
+        seen = seen_start[first : first + count].copy()
+
+        if use == RANKS:  # the held-out items' own scores, by the same arithmetic
+            panel = np.empty(width * TILE, left.dtype)
+            for a in range(width):
+                for j in range(TILE):
+                    v = items[first + min(j, count - 1)]
+                    panel[a * TILE + j] = right[v // TILE, a * TILE + v % TILE]
+            for block in range(n_blocks):
+                row = left[first // BLOCK + block]
+                _tile(kind, row, width, panel, bounds, n_slots, t, m, tiny, products, out)
+                for u in range(block * BLOCK, min((block + 1) * BLOCK, count)):
+                    own[u] = out[(u - block * BLOCK) * TILE + u]
+
+        for tile in range(len(right)):
+            start = tile * TILE
+            stop = min(start + TILE, n_items)
+            for block in range(n_blocks):
+                row = left[first // BLOCK + block]
+                _tile(kind, row, width, right[tile], bounds, n_slots, t, m, tiny, products, out)
+                for u in range(block * BLOCK, min((block + 1) * BLOCK, count)):
+                    s = out[(u - block * BLOCK) * TILE :][: stop - start]
+                    n = first + u
+                    if use == SCORES:
+                        values[n, start:stop] = s
+                        continue
+                    seen_here = seen[u]
+                    while seen[u] < seen_stop[n] and seen_indices[seen[u]] < stop:
+                        seen[u] += 1
+                    hidden = seen_indices[seen_here : seen[u]]
+                    if use == RANKS:
+                        more, same = _count(s, start, own[u], items[n], hidden)
+                        rank[n] += more
+                        tied[n] += same
+                    else:
+                        for v in hidden:
+                            s[v - start] = -np.inf
+                        size[u] = _push(s, start, values[n], best[n], size[u])
+        if use == TOP:
+            for u in range(count):
+                _sort(values[first + u], best[first + u], size[u])
+
+
+def _run(use, scorer, users, items, seen_indptr, seen_indices, rank, tied, values, best):
+    """Sweep over all items, a slab of users at a time."""
+    total = n_items(scorer)
+    if not (len(users) and total):
+        return
+    dtype = float_type(scorer)
+    layout = _layout(scorer)
+    features = _rows(scorer, 1, _padded(np.arange(total), TILE), layout)
+    right = np.ascontiguousarray(features.reshape(-1, TILE, layout.width).transpose(0, 2, 1))
+    kind, n_slots, t, m = DOT, 0, 1.0, 1.0
+    if isinstance(scorer, GatedScorer):
+        kind, n_slots = GATED, scorer.user_logits.shape[1]
+    elif not isinstance(scorer, DotScorer):
+        kind, n_slots = INTERACTION, scorer.user_logits.shape[1]
+        t, m = scorer.scale, scorer.score_scale
+    # Far above the smallest normal number, so that what underflows in ⟨A,B⟩ is below 1e-12 of it.
+    tiny = np.sqrt(np.finfo(dtype).tiny) * np.finfo(dtype).eps
+    for first in range(0, len(users), SLAB):
+        slab = slice(first, min(first + SLAB, len(users)))
+        left = _rows(scorer, 0, _padded(users[slab], BLOCK), layout)
+        _sweep(
+            use,
+            kind,
+            left.reshape(-1, BLOCK * layout.width),
+            right.reshape(len(right), -1),
+            layout.bounds,
+            n_slots,
+            dtype.type(t),
+            dtype.type(m),
+            dtype.type(tiny),
+            slab.stop - first,
+            total,
+            items[slab],
+            seen_indptr[users[slab]],
+            seen_indptr[users[slab] + 1],
+            seen_indices,
+            rank[slab],
+            tied[slab],
+            values[slab],
+            best[slab],
+        )
+
+
+def scores(scorer, users):
+    """Scores (b, I) of users against all items."""
+    values = np.empty((len(users), n_items(scorer)), float_type(scorer))
+    none = np.zeros(len(users), np.int32)
+    no_rows = np.zeros(scorer[0].shape[-2] + 1, np.int32)
+    _run(SCORES, scorer, users, none, no_rows, none, none, none, values, none.reshape(-1, 1))
+    return values
+
+
+def ranks(scorer, users, items, seen_indptr, seen_indices):
+    """Rank of each user's item among the candidates, from 0, and how many others tie with it."""
+    items = np.ascontiguousarray(items, np.int32)
+    total = n_items(scorer)
+    if len(items) and not 0 <= items.min() <= items.max() < total:
+        raise ValueError(f"items must lie in 0…{total - 1}; found {items.min()}…{items.max()}.")
+    rank, tied = np.zeros((2, len(users)), np.int32)
+    values = np.empty((len(users), 1), float_type(scorer))
+    _run(
+        RANKS,
+        scorer,
+        users,
+        items,
+        seen_indptr,
+        seen_indices,
+        rank,
+        tied,
+        values,
+        items.reshape(-1, 1),
+    )
+    return rank, tied
+
+
+def top_k(scorer, users, k, seen_indptr, seen_indices):
+    """The k best unseen items of each user and their scores."""
+    best = np.full((len(users), k), -1, np.int32)
+    values = np.full((len(users), k), -np.inf, float_type(scorer))
+    none = np.zeros(len(users), np.int32)
+    if k:
+        _run(TOP, scorer, users, none, seen_indptr, seen_indices, none, none, values, best)
+    return best, values

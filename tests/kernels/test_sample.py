@@ -1,0 +1,203 @@
+"""sample: published Philox vectors, what may be drawn, evenness, and NumPy equal to Numba."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+
+from pkef_fast.kernels.sample import EPOCH_STREAM, cpu, reference
+
+FORMS = pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+ONES = 0xFFFFFFFF
+
+
+def csr(rows):
+    """(indptr, indices) of a list of rising item lists."""
+    indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int32)
+    return indptr, np.concatenate([np.zeros(0), *rows]).astype(np.int32)
+
+
+def problem(seed, n_users, n_items, samples):
+    """Rows of every degree from none to all items, and their caps."""
+    rng = np.random.default_rng(seed)
+    degrees = rng.integers(0, n_items + 1, n_users)
+    degrees[rng.random(n_users) < 0.2] = 0
+    degrees[rng.random(n_users) < 0.2] = n_items
+    rows = [np.sort(rng.choice(n_items, degree, replace=False)) for degree in degrees]
+    degrees = degrees.astype(np.int32)
+    caps = reference.draw_caps(samples, degrees[None], degrees, n_items)
+    users = rng.integers(0, n_users, rng.integers(0, 2 * n_users)).astype(np.int32)
+    return rows, caps, users
+
+
+@FORMS
+@pytest.mark.parametrize(
+    "counter, key, words",
+    [  # known-answer vectors of the Random123 distribution
+        ([0] * 4, [0] * 2, [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
+        ([ONES] * 4, [ONES] * 2, [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]),
+        (
+            [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
+            [0xA4093822, 0x299F31D0],
+            [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1],
+        ),
+    ],
+    ids=["zeros", "ones", "pi"],
+)
+def test_philox_gives_the_published_words(kernels, counter, key, words):
+    found = kernels.philox4x32(np.array([counter], np.uint32), np.array(key, np.uint32))
+    assert found.dtype == np.uint32
+    assert found.tolist() == [words]
+
+
+@FORMS
+def test_philox_of_no_counter(kernels):
+    assert kernels.philox4x32(np.zeros((0, 4), np.uint32), np.zeros(2, np.uint32)).shape == (0, 4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**64 - 1),
+    step=st.integers(0, 2**32 - 1),
+    term=st.integers(0, EPOCH_STREAM - 1),
+    n_users=st.integers(1, 30),
+    n_items=st.integers(1, 40),
+    samples=st.integers(0, 45),
+)
+def test_draws_are_valid_and_the_same_in_both_forms(seed, step, term, n_users, n_items, samples):
+    rows, caps, users = problem(seed, n_users, n_items, samples)
+    arguments = (*csr(rows), n_items, caps, users, seed, step, term)
+    drawn = reference.draw(*arguments)
+    for found, wanted in zip(cpu.draw(*arguments), drawn, strict=True):
+        assert found.dtype == wanted.dtype == np.int32
+        assert found.tolist() == wanted.tolist()
+    assert drawn[0].tolist() == np.repeat(users, caps[users]).tolist()
+    for user, positive, negative in zip(*drawn, strict=True):
+        assert positive in rows[user]
+        assert negative not in rows[user]
+        assert 0 <= negative < n_items
+
+
+@FORMS
+def test_a_users_draws_do_not_depend_on_the_batch(kernels):
+    rows, caps, _ = problem(3, 20, 50, 10)
+    everybody = np.arange(20, dtype=np.int32)
+    together = np.stack(kernels.draw(*csr(rows), 50, caps, everybody, 1, 2, 3), axis=1)
+    for user in everybody:
+        alone = np.stack(kernels.draw(*csr(rows), 50, caps, user[None], 1, 2, 3), axis=1)
+        assert alone.tolist() == together[together[:, 0] == user].tolist()
+
+
+@FORMS
+@pytest.mark.parametrize("changed", ["seed", "step", "term"])
+def test_seed_step_and_term_change_the_draws(kernels, changed):
+    rows = [np.arange(0, 1000, 2)]
+    users, caps = np.zeros(1, np.int32), np.array([30], np.int32)
+    at = {"seed": 5, "step": 6, "term": 7}
+    first = kernels.draw(*csr(rows), 1000, caps, users, **at)
+    second = kernels.draw(*csr(rows), 1000, caps, users, **{**at, changed: at[changed] + 1})
+    for one, other in zip(first[1:], second[1:], strict=True):
+        assert np.mean(one == other) < 0.2
+
+
+@FORMS
+def test_high_words_of_the_seed_matter(kernels):
+    low = kernels.epoch_users(100, 100, 1, 0)
+    assert low.tolist() != kernels.epoch_users(100, 100, 1 + 2**32, 0).tolist()
+
+
+@FORMS
+def test_draws_are_even(kernels):
+    """Chi-square over positives, negatives and their pairs, for one fixed seed."""
+    row = np.array([0, 1, 5, 6, 7, 12, 19])
+    users, caps = np.zeros(1, np.int32), np.array([20_000], np.int32)
+    _, positives, negatives = kernels.draw(*csr([row]), 20, caps, users, 11, 0, 0)
+    outside = np.setdiff1d(np.arange(20), row)
+    for items, drawn in ((row, positives), (outside, negatives)):
+        counts = np.bincount(drawn, minlength=20)[items]
+        assert counts.sum() == len(drawn)
+        assert chisquare(counts).pvalue > 0.01
+    pairs = np.searchsorted(row, positives) * len(outside) + np.searchsorted(outside, negatives)
+    assert chisquare(np.bincount(pairs, minlength=len(row) * len(outside))).pvalue > 0.01
+
+
+@FORMS
+def test_one_item_left_is_always_the_negative(kernels):
+    for left in range(5):
+        row = np.setdiff1d(np.arange(5), left)
+        caps = np.array([8], np.int32)
+        _, _, negatives = kernels.draw(*csr([row]), 5, caps, np.zeros(1, np.int32), 0, 0, left)
+        assert negatives.tolist() == [left] * 8
+
+
+@FORMS
+def test_nothing_to_draw(kernels):
+    """A user without positives, one with all items, one with a cap of 0; and no user at all."""
+    rows = [np.zeros(0), np.arange(6), np.array([2])]
+    indptr, indices = csr(rows)
+    degrees = np.diff(indptr)
+    caps = kernels.draw_caps(40, np.stack([degrees, [3, 3, 0]]), degrees, 6)
+    assert caps.tolist() == [0, 0, 0]
+    for users in (np.arange(3, dtype=np.int32), np.zeros(0, np.int32)):
+        drawn = kernels.draw(indptr, indices, 6, caps, users, 0, 0, 0)
+        assert [len(part) for part in drawn] == [0, 0, 0]
+
+
+def test_caps_are_the_least_of_all_limits():
+    degrees = np.array([[50, 50, 9, 50, 0], [50, 7, 50, 50, 9]], np.int32)
+    set_degree = np.array([60, 60, 60, 3, 60], np.int32)
+    assert reference.draw_caps(40, degrees, set_degree, 100).tolist() == [40, 7, 9, 3, 0]
+    assert reference.draw_caps(40, degrees, set_degree, 60).tolist() == [0, 0, 0, 3, 0]
+    assert reference.draw_caps(40, degrees[:0], set_degree, 100).tolist() == [40, 40, 40, 3, 40]
+    assert reference.draw_caps(40, degrees, set_degree, 100).dtype == np.int32
+
+
+@FORMS
+def test_a_term_may_not_use_the_stream_of_the_epochs(kernels):
+    rows, caps, users = problem(0, 4, 5, 3)
+    with pytest.raises(ValueError, match="term"):
+        kernels.draw(*csr(rows), 5, caps, users, 0, 0, EPOCH_STREAM)
+
+
+@FORMS
+def test_a_seed_must_fit_the_key(kernels):
+    with pytest.raises(ValueError, match="seed"):
+        kernels.epoch_users(3, 3, -1, 0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    n_users=st.integers(0, 300),
+    take=st.integers(0, 400),
+    seed=st.integers(0, 2**64 - 1),
+    epoch=st.integers(0, 2**32 - 1),
+)
+def test_epoch_users_are_the_start_of_a_permutation(n_users, take, seed, epoch):
+    users = reference.epoch_users(n_users, take, seed, epoch)
+    found = cpu.epoch_users(n_users, take, seed, epoch)
+    assert found.dtype == users.dtype == np.int32
+    assert found.tolist() == users.tolist()
+    whole = reference.epoch_users(n_users, n_users, seed, epoch)
+    assert sorted(whole.tolist()) == list(range(n_users))
+    assert users.tolist() == whole[:take].tolist()
+
+
+@FORMS
+def test_epochs_and_seeds_differ(kernels):
+    orders = [kernels.epoch_users(500, 500, seed, epoch) for seed in (0, 1) for epoch in (0, 1)]
+    for n, one in enumerate(orders):
+        for other in orders[:n]:
+            assert np.mean(one == other) < 0.05
+
+
+@FORMS
+def test_every_user_is_taken_as_often(kernels):
+    """200 epochs of 50 of 100 users: the counts' variance is that of independent halves."""
+    taken = [kernels.epoch_users(100, 50, 9, epoch) for epoch in range(200)]
+    counts = np.bincount(np.concatenate(taken), minlength=100)
+    assert counts.sum() == 200 * 50
+    # Expected variance 200·¼; the standard error of a variance of 100 numbers is 14 %.
+    assert 0.5 < counts.var() / 50 < 1.5

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from pkef_fast.kernels.propagate import cpu, reference
 
 from pkef_fast.graph import adjacency
-from pkef_fast.kernels.propagate import cpu, reference
 
 D = 64
 
@@ -56,6 +56,4 @@ def test_layer_adjoint(benchmark, view, form):
         pytest.skip("the reference is for small problems")
     kernels = reference if form == "numpy" else cpu
     _, _, saved = kernels.layer(graph, p, z, None, None, "projection", "state", 0.3)
-    benchmark(
-        kernels.layer_adjoint, graph, d_p, d_z, None, d_z, saved, "projection", "state", 0.3
-    )
+    benchmark(kernels.layer_adjoint, graph, d_p, d_z, None, d_z, saved, "projection", "state", 0.3)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from .. import toml
-from ..presets import PRESETS, preset as preset_config
+from ..presets import PRESETS
+from ..presets import preset as preset_config
 from .options import assignments, names
 
 

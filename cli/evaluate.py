@@ -13,14 +13,23 @@ from ..errors import InputError
 from ..files import write_text
 from ..recommender import PKEF
 from ..runs import Run
-from .options import dataset_options, device_option, json_option, names, threads_option, without_none
+from .options import (
+    dataset_options,
+    device_option,
+    json_option,
+    names,
+    threads_option,
+    without_none,
+)
 from .output import print_json, print_table
 
 
 @click.command()
 @click.argument("run", type=click.Path())
 @click.option("--cutoffs", default="10", show_default=True, help="Such as 5,10,20.")
-@click.option("--ranks", type=click.Path(), help="Write user, item and rank of each test pair (CSV).")
+@click.option(
+    "--ranks", type=click.Path(), help="Write user, item and rank of each test pair (CSV)."
+)
 @dataset_options(default=None)
 @device_option
 @threads_option

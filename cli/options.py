@@ -49,7 +49,7 @@ json_option = click.option(
 
 
 def names(text: str | None) -> tuple[str, ...] | None:
-    """"a,b,c" as a tuple."""
+    """ "a,b,c" as a tuple."""
     return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
 
 

@@ -46,9 +46,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: st
         return
     if title:
         click.echo(title)
-    widths = [
-        max(len(row[i]) for row in [list(columns), *cells]) for i in range(len(columns))
-    ]
+    widths = [max(len(row[i]) for row in [list(columns), *cells]) for i in range(len(columns))]
     for row in [list(columns), *cells]:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo(line.rstrip())

@@ -18,7 +18,8 @@ from ..config import Config
 from ..data import Dataset, load_dataset
 from ..device import set_threads
 from ..errors import InputError
-from ..presets import PRESETS, preset as preset_config
+from ..presets import PRESETS
+from ..presets import preset as preset_config
 from ..recommender import PKEF
 from ..runs import Run
 from .options import (
@@ -111,9 +112,7 @@ def train(
     else:
         fields, tables = toml.load(config_file) if config_file else ({}, {})
         source = {} if dataset else dict(tables.get("data", {}))
-        source.update(
-            without_none(dataset=dataset, data_dir=data_dir, behaviors=names(behaviors))
-        )
+        source.update(without_none(dataset=dataset, data_dir=data_dir, behaviors=names(behaviors)))
         settings = tables.get("run", {})
         preset = preset or fields.pop("preset", None) or settings.get("preset", "official")
         fields.pop("preset", None)

@@ -47,9 +47,7 @@ def load(device: str) -> Kernels:
     form = {"reference": "reference", "cpu": "cpu"}.get(device)
     if form is None:
         raise NoSuchDevice(_why_not(device))
-    modules = {
-        name: importlib.import_module(f".{name}.{form}", __name__) for name in OPERATIONS
-    }
+    modules = {name: importlib.import_module(f".{name}.{form}", __name__) for name in OPERATIONS}
     return Kernels(device=device, **modules)
 
 

@@ -26,7 +26,7 @@ def write(
     path: str | os.PathLike[str], kind: str, facts: dict, arrays: Mapping[str, np.ndarray]
 ) -> None:
     """Write a file of this kind ("checkpoint", "model"), whole or not at all."""
-    text = json.dumps({"format": FORMAT, "kind": kind, **facts}, sort_keys=True)
+    text = json.dumps({"format": FORMAT, "kind": kind, **facts})
     with write_file(path) as file:
         np.savez(file, facts=np.frombuffer(text.encode(), np.uint8), **arrays)
 

@@ -30,7 +30,9 @@ class Config:
         (), "graph layers of each behaviour, upstream to target; release 4,1,1 and 4,1,1,1", low=0
     )
     coefficients: tuple[float, ...] = _field(
-        (), "weight λ of each behaviour's losses; 0: no loss; release 0,4/6,2/6 and 0,4/6,0,2/6", low=0
+        (),
+        "weight λ of each behaviour's losses; 0: no loss; release 0,4/6,2/6 and 0,4/6,0,2/6",
+        low=0,
     )
     self_loops: bool = _field(
         False, "a node is its own neighbour; paper yes, D⁻¹(A+I); official no, D⁻¹A"
@@ -106,9 +108,7 @@ class Config:
     batch_users: int = _field(256, "users of a step", low=1)
     samples_per_user: int = _field(40, "most positives of a user, behaviour and step", low=1)
     seed: int = _field(42, "of tables and samples; official 42", low=0, high=2**63 - 1)
-    precision: str = _field(
-        "float32", "of tables and kernels", choices=("float32", "float64")
-    )
+    precision: str = _field("float32", "of tables and kernels", choices=("float32", "float64"))
 
     def checked(self, behaviors: Sequence[str]) -> Config:
         """This config with behaviour names resolved, or an InputError naming the wrong field.

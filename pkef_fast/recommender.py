@@ -322,7 +322,6 @@ def _number_of(user: Any, data: Dataset) -> int:
     found = np.flatnonzero(ids.astype(str) == str(user))
     if not len(found):
         raise InputError(
-            f"user {user!r} is unknown in data set {data.name!r}"
-            f"{did_you_mean(user, ids[:5])}"
+            f"user {user!r} is unknown in data set {data.name!r}{did_you_mean(user, ids[:5])}"
         )
     return int(found[0])

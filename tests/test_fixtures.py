@@ -65,7 +65,9 @@ def close(found, wanted, tolerance, name):
         return
     largest = np.abs(wanted).max()
     error = np.abs(found - wanted).max()
-    assert error <= tolerance * largest, f"{name}: off by {error / (largest or 1):.2e} of the largest"
+    assert error <= tolerance * largest, (
+        f"{name}: off by {error / (largest or 1):.2e} of the largest"
+    )
 
 
 def dataset_of(z, behaviors, test_item) -> Dataset:
@@ -108,8 +110,14 @@ def test_exact(exact_file, kernels_of):
     with np.load(exact_file, allow_pickle=False) as archive:
         z = dict(archive)
     fields = json.loads(str(z["config"]))
-    if "model" in fields or "coefficients" not in fields or fields["head"] not in ("pme", "bilinear"):
-        pytest.skip(f"{exact_file.stem}: model {fields.get('model', fields.get('head'))!r} is not built yet")
+    if (
+        "model" in fields
+        or "coefficients" not in fields
+        or fields["head"] not in ("pme", "bilinear")
+    ):
+        pytest.skip(
+            f"{exact_file.stem}: model {fields.get('model', fields.get('head'))!r} is not built yet"
+        )
     n_behaviors = len(fields["layers"])
     behaviors = [f"b{k}" for k in range(n_behaviors)]
     config = Config(precision="float64").replaced(**fields).checked(behaviors)
@@ -267,7 +275,9 @@ def test_release(release_file, kernels_of):
     everything, live = batches(rows, config, data, kernels_of)
 
     # the positive sets that the release made
-    sampler = Sampler(data, dataclasses.replace(config, coefficients=(1.0,) * len(behaviors)), kernels_of.kernels)
+    sampler = Sampler(
+        data, dataclasses.replace(config, coefficients=(1.0,) * len(behaviors)), kernels_of.kernels
+    )
     for one in sampler.sets:
         if one.term.other is not None:
             dense = np.zeros((data.n_users, data.n_items), np.uint8)
@@ -337,7 +347,10 @@ def test_release(release_file, kernels_of):
             for name, theirs_name in names.items():
                 wanted = z[f"adam{update}.{theirs_name}"]
                 close(
-                    model.parameters[name].data, wanted, RELEASE["parameter"], f"adam{update}.{name}"
+                    model.parameters[name].data,
+                    wanted,
+                    RELEASE["parameter"],
+                    f"adam{update}.{name}",
                 )
     check_release_ranks(model, data, z, "adam5")
 

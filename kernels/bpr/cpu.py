@@ -5,12 +5,14 @@ import math
 import numba as nb
 import numpy as np
 
+from ..jit import parallel
+
 __all__ = ["bpr"]
 
 ROWS = 1024  # of a piece: a partial sum of its own, whatever the number of threads
 
 
-@nb.njit(cache=True, parallel=True, nogil=True)
+@parallel()
 def _bpr(scores, factor, d_scores, partial):
     n = len(scores) // 2
     for piece in nb.prange(len(partial)):

@@ -3,12 +3,12 @@
 import numba as nb
 import numpy as np
 
+from ..jit import FAST, parallel
+
 __all__ = ["mix", "mix_adjoint", "softmax", "softmax_adjoint"]
 
-FAST = {"reassoc", "contract", "nsz"}
 
-
-@nb.njit(cache=True, parallel=True, nogil=True)
+@parallel()
 def _softmax(x, y):
     for n in nb.prange(len(x)):
         top = x[n, 0]
@@ -29,7 +29,7 @@ def softmax(x):
     return y
 
 
-@nb.njit(cache=True, parallel=True, nogil=True)
+@parallel()
 def _softmax_adjoint(d_y, y, d_x):
     for n in nb.prange(len(y)):
         mean = y.dtype.type(0)
@@ -46,7 +46,7 @@ def softmax_adjoint(d_y, y):
     return d_x
 
 
-@nb.njit(cache=True, parallel=True, nogil=True)
+@parallel()
 def _mix(weights, parts, y):
     for n in nb.prange(len(weights)):
         row = y[n]
@@ -64,7 +64,7 @@ def mix(weights, parts):
     return y
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _mix_adjoint(d_y, weights, parts, d_weights, d_parts):
     for n in nb.prange(len(weights)):
         for s in range(len(parts)):

@@ -3,14 +3,15 @@
 import numba as nb
 import numpy as np
 
+from ..jit import FAST, parallel
+
 __all__ = ["activate", "activate_adjoint", "affine", "affine_adjoint"]
 
-FAST = {"reassoc", "contract", "nsz"}
 PIECES = 32  # of rows, for sums over them, whatever the number of threads
 CODES = {"identity": 0, "relu": 1, "leaky_relu": 2, "sigmoid": 3}
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _affine(x, weight, bias, y):
     for n in nb.prange(x.shape[0]):
         row = y[n]
@@ -31,7 +32,7 @@ def affine(x, weight, bias):
     return y
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _affine_adjoint(d_y, x, d_weight, d_bias):
     rows, pieces = len(x), len(d_bias)
     for piece in nb.prange(pieces):
@@ -53,7 +54,7 @@ def affine_adjoint(d_y, x, weight, with_bias=True, need_x=True):
     return d_x, d_weight.sum(axis=0), d_bias.sum(axis=0) if with_bias else None
 
 
-@nb.njit(cache=True, parallel=True, nogil=True)
+@parallel()
 def _activate(x, code, slope, y):
     one = x.dtype.type(1)
     for i in nb.prange(len(x)):
@@ -68,7 +69,7 @@ def _activate(x, code, slope, y):
         y[i] = value
 
 
-@nb.njit(cache=True, parallel=True, nogil=True)
+@parallel()
 def _activate_adjoint(d_y, y, code, slope, d_x):
     for i in nb.prange(len(y)):
         g = d_y[i]

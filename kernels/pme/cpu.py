@@ -8,6 +8,7 @@ takes part in, and node-level terms follow. No atomics: results do not depend on
 import numba as nb
 import numpy as np
 
+from ..jit import FAST, parallel, serial
 from . import EPSILON, Pairs
 
 __all__ = [
@@ -27,18 +28,17 @@ __all__ = [
     "unique_side_adjoint",
 ]
 
-FAST = {"reassoc", "contract", "nsz"}
 # Gate gradients are summed over this many pieces of nodes, whatever the number of threads.
 PIECES = 32
 
 
-@nb.njit(cache=True)
+@serial()
 def _mark(numbers, place):
     for i in range(len(numbers)):
         place[numbers[i]] = 1
 
 
-@nb.njit(cache=True)
+@serial()
 def _renumber(numbers, place):
     out = np.empty(len(numbers), np.int32)
     for i in range(len(numbers)):
@@ -56,7 +56,7 @@ def compact(node_lists, n_nodes):
     return nodes, tuple(_renumber(numbers, place) for numbers in node_lists)
 
 
-@nb.njit(cache=True)
+@serial()
 def _counting_sort(left, right, ptr, slots):
     count = len(left)
     for i in range(count):
@@ -81,7 +81,7 @@ def index_pairs(left, right, n_compact):
     return Pairs(left, right, ptr, slots)
 
 
-@nb.njit(cache=True, parallel=True, nogil=True)
+@parallel()
 def _take_rows(table, nodes, out):
     for i in nb.prange(len(nodes)):
         for j in range(table.shape[1]):
@@ -96,7 +96,7 @@ def gather(tables, nodes):
     return out
 
 
-@nb.njit(cache=True, parallel=True, nogil=True)
+@parallel()
 def _put_rows(rows, nodes, out):
     """`out` = 0 but for rows `nodes`, which rise."""
     for piece in nb.prange(64):
@@ -120,7 +120,7 @@ def gather_adjoint(d_rows, nodes, n_nodes):
     return tables
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _pair_dots(x, y, left, right, m, out):
     for r in nb.prange(len(left)):
         total = x.dtype.type(0)
@@ -129,7 +129,7 @@ def _pair_dots(x, y, left, right, m, out):
         out[r] = m * total
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _owner_sums(x, left, right, ptr, slots, weights, out):
     """out_n = Σ over n's pairs of weight·x_partner."""
     count = len(left)
@@ -165,7 +165,7 @@ def dot_adjoint(d_scores, x, pairs, m, relation=None):
     return sums * relation, d_relation
 
 
-@nb.njit(cache=True, fastmath=FAST)
+@serial(fastmath=FAST)
 def _slot(j, k):
     """Gate slot of behaviour j under gate k: own first, then the others in order."""
     if j == k:
@@ -173,7 +173,7 @@ def _slot(j, k):
     return j + 1 if j < k else j
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _node_stage(tables, n_users, k, weight, t, sides, norm, c, logits):
     """norm = ⟨Z^k,Z^k⟩ + ε, c = t·⟨Z^j,Z^k⟩/norm (1 in slot 0), the node's part of the logits."""
     n_behaviors, n_nodes, d = tables.shape
@@ -200,7 +200,7 @@ def _node_stage(tables, n_users, k, weight, t, sides, norm, c, logits):
             logits[n, s] = total
 
 
-@nb.njit(cache=True, fastmath=FAST)
+@serial(fastmath=FAST)
 def _softmax_row(x, y, bias, out):
     top = x[0] + y[0] + bias[0]
     for s in range(1, len(bias)):
@@ -213,7 +213,7 @@ def _softmax_row(x, y, bias, out):
         out[s] /= total
 
 
-@nb.njit(cache=True, fastmath=FAST)
+@serial(fastmath=FAST)
 def _softmax_adjoint_row(gates, d_gates):
     """d_gates becomes the gradient of the logits."""
     mean = gates.dtype.type(0)
@@ -223,7 +223,7 @@ def _softmax_adjoint_row(gates, d_gates):
         d_gates[s] = gates[s] * (d_gates[s] - mean)
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _side_pairs(own, left, right, c, logits, bias, m, gates, products, mixes, scores):
     for r in nb.prange(len(left)):
         u, v = left[r], right[r]
@@ -239,7 +239,7 @@ def _side_pairs(own, left, right, c, logits, bias, m, gates, products, mixes, sc
         scores[r] = m * total * mix
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _side_pairs_adjoint(d_scores, left, right, c, m, gates, products, mixes, w, d_logits, d_c):
     """Of each pair: weight of the inner product, gradients of logits and of both ends' c."""
     for r in nb.prange(len(left)):
@@ -254,9 +254,24 @@ def _side_pairs_adjoint(d_scores, left, right, c, m, gates, products, mixes, w, 
         _softmax_adjoint_row(gates[r], d_logits[r])
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _owner_side(
-    tables, n_users, k, weight, t, left, right, ptr, slots, norm, c, w, d_logits, d_c, node_logits, out
+    tables,
+    n_users,
+    k,
+    weight,
+    t,
+    left,
+    right,
+    ptr,
+    slots,
+    norm,
+    c,
+    w,
+    d_logits,
+    d_c,
+    node_logits,
+    out,
 ):
     n_behaviors, n_nodes, d = tables.shape
     count = len(left)
@@ -294,7 +309,7 @@ def _owner_side(
                     d_own[a] += x * tables[j, n, a] - y * own[a]
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _gate_pieces(own, n_users, node_logits, d_weight, d_bias):
     """Gate gradients over pieces of nodes; each pair's logit gradient is met at its user."""
     n_nodes, d = own.shape
@@ -369,12 +384,24 @@ def gated_side_adjoint(d_scores, tables, n_users, k, weight, bias, pairs, t, m, 
     d_tables = np.empty_like(tables)
     node_logits = np.empty_like(c)
     _owner_side(
-        tables, n_users, k, weight, tables.dtype.type(t), *pairs, norm, c, w, d_logits, d_c, node_logits, d_tables
+        tables,
+        n_users,
+        k,
+        weight,
+        tables.dtype.type(t),
+        *pairs,
+        norm,
+        c,
+        w,
+        d_logits,
+        d_c,
+        node_logits,
+        d_tables,
     )
     return d_tables, *_gate_gradients(tables[k], n_users, node_logits, weight, bias)
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _unique_nodes(own_j, own_k, t, c, norm, out):
     for n in nb.prange(len(own_j)):
         jk = own_j.dtype.type(0)
@@ -388,7 +415,7 @@ def _unique_nodes(own_j, own_k, t, c, norm, out):
             out[n, a] = t * (own_j[n, a] - c[n] * own_k[n, a])
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _unique_nodes_adjoint(d_unique, own_j, own_k, t, c, norm, d_j, d_k):
     for n in nb.prange(len(own_j)):
         x = own_j.dtype.type(0)
@@ -419,7 +446,7 @@ def unique_side_adjoint(d_scores, table_j, table_k, pairs, t, m, saved):
     return d_j, d_k
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _interaction_pairs(tables, k, left, right, sums, roots, cosines):
     """Of each pair: Σ_d q^j, √(⟨q^j,q^j⟩+ε) of every j, cos(q^j, q^k) of every j ≠ k."""
     n_behaviors, _, d = tables.shape
@@ -441,7 +468,7 @@ def _interaction_pairs(tables, k, left, right, sums, roots, cosines):
             cosines[r, j] /= roots[r, j] * roots[r, k]
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _interaction_gates(k, left, right, logits, bias, t, m, sums, cosines, gates, mixes, scores):
     for r in nb.prange(len(left)):
         _softmax_row(logits[left[r]], logits[right[r]], bias, gates[r])
@@ -453,9 +480,22 @@ def _interaction_gates(k, left, right, logits, bias, t, m, sums, cosines, gates,
         scores[r] = m * sums[r, k] * mix
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _owner_interaction(
-    tables, k, left, right, ptr, slots, flat, across, along, n_users, weight, d_logits, node_logits, out
+    tables,
+    k,
+    left,
+    right,
+    ptr,
+    slots,
+    flat,
+    across,
+    along,
+    n_users,
+    weight,
+    d_logits,
+    node_logits,
+    out,
 ):
     """Every node's sum of partner∘d_q, where d_q^j = flat_j + across_j·q^k + along_j·q^j for j ≠ k
     and d_q^k = flat_k + Σ_j across_j·q^j + along_k·q^k; and of the logits' gradients, if any."""

@@ -101,7 +101,9 @@ def _shares(tables, k, t):
     """c (B, K) by gate slot: 1 for the own expert, t·⟨Z^j,Z^k⟩/norm for the others; and norm."""
     own = tables[k]
     norm = np.sum(own * own, axis=1) + own.dtype.type(EPSILON)
-    others = [own.dtype.type(t) * np.sum(tables[j] * own, axis=1) / norm for j in _others(tables, k)]
+    others = [
+        own.dtype.type(t) * np.sum(tables[j] * own, axis=1) / norm for j in _others(tables, k)
+    ]
     return np.stack([np.ones_like(norm), *others], axis=1), norm
 
 

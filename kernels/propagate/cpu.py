@@ -9,12 +9,11 @@ to read twice. Residual, fusion and layer sum are done while the second gather's
 import numba as nb
 import numpy as np
 
+from ..jit import FAST, parallel, serial
 from . import EPSILON
 
 __all__ = ["layer", "layer_adjoint", "project", "project_adjoint", "spread"]
 
-# Sums of products may be reassociated (vectorised dots) and contracted; NaN and inf stay visible.
-FAST = {"reassoc", "contract", "nsz"}
 # Weight gradients are summed over this many pieces of rows, whatever the number of threads.
 PIECES = 64
 
@@ -30,7 +29,7 @@ def _flat_none(x):
     return np.empty(0, x.dtype)
 
 
-@nb.njit(cache=True, fastmath=FAST)
+@serial(fastmath=FAST)
 def _row_message(indptr, indices, scale_in, unit_in, self_loop, n, x, out):
     """out = Σ over neighbours m (and n itself with a self-loop) of scale_in[m]·x[m].
 
@@ -64,7 +63,7 @@ def _row_message(indptr, indices, scale_in, unit_in, self_loop, n, x, out):
         edge += 1
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _spread(indptr, indices, scale_in, scale_out, unit_in, self_loop, chunks, x, y):
     d = x.shape[1]
     for chunk in nb.prange(len(chunks) - 1):
@@ -92,7 +91,7 @@ def spread(adjacency, x):
     return y
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _project(a, c, out, r, inverse):
     n_rows, d = a.shape
     for n in nb.prange(n_rows):
@@ -115,7 +114,7 @@ def project(a, c):
     return out, r, inverse
 
 
-@nb.njit(cache=True, fastmath=FAST)
+@serial(fastmath=FAST)
 def _project_adjoint_row(d_out, scale, a, c, r, inverse, d_a, d_c):
     """Adds the gradients of scale·projection to the rows d_a and d_c."""
     d = len(a)
@@ -130,10 +129,12 @@ def _project_adjoint_row(d_out, scale, a, c, r, inverse, d_a, d_c):
         d_c[j] += rs * d_out[j] + t * a[j] - rt2 * c[j]
 
 
-@nb.njit(cache=True, parallel=True, nogil=True)
+@parallel()
 def _project_adjoint(d_out, a, c, r, inverse, d_a, d_c):
     for n in nb.prange(a.shape[0]):
-        _project_adjoint_row(d_out[n], r.dtype.type(1), a[n], c[n], r[n], inverse[n], d_a[n], d_c[n])
+        _project_adjoint_row(
+            d_out[n], r.dtype.type(1), a[n], c[n], r[n], inverse[n], d_a[n], d_c[n]
+        )
 
 
 def project_adjoint(d_out, a, c, r, inverse):
@@ -143,7 +144,7 @@ def project_adjoint(d_out, a, c, r, inverse):
     return d_a, d_c
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _layer(
     indptr,
     indices,
@@ -224,7 +225,7 @@ def _layer(
                     z_sum[n, j] += z_new[j]
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _linear_fusion(a, weight, bias, scale, z_out, z_sum):
     """z_out += scale·(a·weight + bias), then z_sum += z_out."""
     n_rows, d = a.shape
@@ -241,7 +242,7 @@ def _linear_fusion(a, weight, bias, scale, z_out, z_sum):
                 z_sum[n, j] += z_out[n, j]
 
 
-@nb.njit(cache=True, fastmath=FAST)
+@serial(fastmath=FAST)
 def _features(a, c, f):
     """f = [c | a | c − a | c∘a] of one row."""
     d = len(a)
@@ -252,7 +253,7 @@ def _features(a, c, f):
         f[3, j] = c[j] * a[j]
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _vanilla_fusion(a, c, weight, bias, scale, w_out, z_out, z_sum):
     """z_out += scale·Σ_j w_j f_j, then z_sum += z_out; w_out (N, 4) are the attention weights."""
     n_rows, d = a.shape
@@ -278,9 +279,7 @@ def _vanilla_fusion(a, c, weight, bias, scale, w_out, z_out, z_sum):
                 z_sum[n, j] += z_out[n, j]
 
 
-def layer(
-    adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight=None, bias=None, save=True
-):
+def layer(adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight=None, bias=None, save=True):
     """One layer of both streams: (p', z', saved); p_sum and z_sum grow in place."""
     both = fusion != "none"
     dense = fusion in ("linear", "vanilla")
@@ -333,7 +332,7 @@ def layer(
     return p_out if both else None, z_out, saved if save else None
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _messages_adjoint(
     d_p, d_z, d_p_sum, d_z_sum, fusion, from_state, scale, a, c, r, inverse, g_p, d_e, d_c
 ):
@@ -370,7 +369,7 @@ def _messages_adjoint(
                 row_e[j] += scale * g[j]
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _linear_fusion_adjoint(g, weight, scale, a, d_e, d_weight, d_bias):
     """d_e += scale·g·weightᵀ; d_weight, d_bias (pieces, …) the sums over a piece of rows."""
     n_rows, d = a.shape
@@ -388,7 +387,7 @@ def _linear_fusion_adjoint(g, weight, scale, a, d_e, d_weight, d_bias):
                 d_bias[piece, j] += scale * g[n, j]
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _vanilla_fusion_adjoint(g, weight, scale, a, c, w, d_e, d_c, d_weight, d_bias):
     n_rows, d = a.shape
     pieces = len(d_bias)
@@ -420,7 +419,7 @@ def _vanilla_fusion_adjoint(g, weight, scale, a, c, w, d_e, d_c, d_weight, d_bia
                 d_c[n, j] += d_f[0, j] + d_f[2, j] + d_f[3, j] * a[n, j]
 
 
-@nb.njit(cache=True, parallel=True, nogil=True, fastmath=FAST)
+@parallel(fastmath=FAST)
 def _messages_back(
     indptr,
     indices,

@@ -83,9 +83,7 @@ def _fuse_adjoint(fusion, d_out, saved, weight):
     return None, None, None, None
 
 
-def layer(
-    adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight=None, bias=None, save=True
-):
+def layer(adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight=None, bias=None, save=True):
     """One layer of both streams: (p', z', saved); p_sum and z_sum grow in place."""
     c = spread(adjacency, z)
     z_out = c + z

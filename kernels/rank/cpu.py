@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
+from ..jit import parallel, serial
 from . import EPSILON, DotScorer, GatedScorer, float_type, n_items, slots
 
 __all__ = ["ranks", "scores", "top_k"]
@@ -78,7 +79,7 @@ def _rows(scorer, side, rows, layout):
     """Feature rows (len(rows), width)."""
     multiplied, kept = _features(scorer, side, rows)
     result = np.zeros((len(rows), layout.width), multiplied[0].dtype)
-    for start, part in zip(layout.bounds, multiplied, strict=False):
+    for start, part in zip(layout.bounds[:-1], multiplied, strict=True):
         result[:, start : start + part.shape[1]] = part
     start = layout.bounds[-1]
     for part in kept:
@@ -95,7 +96,7 @@ def _padded(rows, multiple):
 # ---- scores of a block of users and a tile of items ----------------------------------------------
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=EXACT)
+@serial(fastmath=EXACT)
 def _multiply(left, width, first, last, panel, out):
     """out (BLOCK·TILE,) = the inner products over features first…last; all arrays are flat."""
     for j in range(BLOCK * TILE):
@@ -119,16 +120,16 @@ def _multiply(left, width, first, last, panel, out):
             out[j + 3 * TILE] = out[j + 3 * TILE] + d0 * y0 + d1 * y1 + d2 * y2 + d3 * y3
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=EXACT)
-def _gate(products, out):
+@serial(fastmath=EXACT)
+def _gated(products, out):
     """out = ⟨L,R⟩ · ⟨A∘c_u, B∘c_v⟩ / ⟨A,B⟩."""
     size = BLOCK * TILE
     for j in range(size):
         out[j] = products[j] * (products[j + size] / products[j + 2 * size])
 
 
-@nb.njit(cache=True, error_model="numpy", fastmath=EXACT)
-def _project(left, at, panel, n_slots, t, m, products, out):
+@serial(fastmath=EXACT)
+def _interaction(left, at, panel, n_slots, t, m, products, out):
     """out = m·S·(A_0·B_0 + t·Σ_{j>0} A_j·B_j·cos_j) / ⟨A,B⟩ of one user; A, B start at `at`."""
     size = BLOCK * TILE
     epsilon = out.dtype.type(EPSILON)
@@ -149,7 +150,7 @@ def _project(left, at, panel, n_slots, t, m, products, out):
         out[j] *= m * products[j] / total[j]
 
 
-@nb.njit(cache=True, error_model="numpy")
+@serial()
 def _exact(kind, left, panel, bounds, n_slots, t, m, products, j):
     """Score of one pair with the softmax in full; `products` and `panel` start at its column."""
     size = BLOCK * TILE
@@ -175,7 +176,7 @@ def _exact(kind, left, panel, bounds, n_slots, t, m, products, j):
     return m * products[j] * (mixed / total)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@serial()
 def _tile(kind, left, width, panel, bounds, n_slots, t, m, tiny, products, out):
     """Scores out (BLOCK·TILE,) of a block of users and a tile of items."""
     size = BLOCK * TILE
@@ -187,10 +188,10 @@ def _tile(kind, left, width, panel, bounds, n_slots, t, m, tiny, products, out):
         part = products[g * size : (g + 1) * size]
         _multiply(left, width, bounds[g], bounds[g + 1], panel, part)
     if kind == GATED:
-        _gate(products, out)
+        _gated(products, out)
     else:
         for u in range(BLOCK):
-            _project(
+            _interaction(
                 left[u * width : (u + 1) * width],
                 bounds[n_products - 1],
                 panel,
@@ -224,7 +225,7 @@ def _tile(kind, left, width, panel, bounds, n_slots, t, m, tiny, products, out):
 # ---- what is done with the scores of one user and one tile ---------------------------------------
 
 
-@nb.njit(cache=True)
+@serial()
 def _higher_and_equal(s, own):
     """How many scores are higher than `own` (or NaN, on either side), and how many equal it."""
     higher = 0
@@ -235,7 +236,7 @@ def _higher_and_equal(s, own):
     return higher, equal
 
 
-@nb.njit(cache=True)
+@serial()
 def _count(s, start, own, item, seen):
     """(rank, tied) among the items start…start + len(s) without `seen` and `item` itself."""
     rank, tied = _higher_and_equal(s, own)
@@ -251,12 +252,12 @@ def _count(s, start, own, item, seen):
     return rank, tied
 
 
-@nb.njit(cache=True)
+@serial()
 def _worse(s, item, other_s, other_item):
     return s < other_s or (s == other_s and item > other_item)
 
 
-@nb.njit(cache=True)
+@serial()
 def _sink(values, items, size):
     """Restore the heap (the worst of `size` entries on top) after its top has changed."""
     at = 0
@@ -274,7 +275,7 @@ def _sink(values, items, size):
         at = child
 
 
-@nb.njit(cache=True)
+@serial()
 def _push(s, start, values, items, size):
     """Put the scores of a tile into the heap of the k best so far; returns its new size."""
     k = len(values)
@@ -302,7 +303,7 @@ def _push(s, start, values, items, size):
     return size
 
 
-@nb.njit(cache=True)
+@serial()
 def _sort(values, items, size):
     """Heap to list: the best first."""
     for last in range(size - 1, 0, -1):
@@ -312,7 +313,7 @@ def _sort(values, items, size):
 
 
 # One parallel function for all three uses and all scorers, as each would compile for seconds.
-@nb.njit(cache=True, parallel=True, nogil=True)
+@parallel()
 def _sweep(
     use,
     kind,

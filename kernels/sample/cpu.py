@@ -4,9 +4,9 @@ One thread: a batch of 256 users takes well below a millisecond, less than a par
 compilation is worth.
 """
 
-import numba as nb
 import numpy as np
 
+from ..jit import serial
 from . import check_term, draw_caps, epoch_counters, key_of
 
 __all__ = ["draw", "draw_caps", "epoch_users", "philox4x32"]
@@ -17,7 +17,7 @@ M0, M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 W0, W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 
 
-@nb.njit(cache=True)
+@serial()
 def _words(x0, x1, x2, x3, k0, k1):
     """Ten Philox rounds on 32-bit words held in uint64."""
     for _ in range(10):
@@ -32,7 +32,7 @@ def _words(x0, x1, x2, x3, k0, k1):
     return x0, x1, x2, x3
 
 
-@nb.njit(cache=True, nogil=True)
+@serial()
 def _philox4x32(counter, key, words):
     k0, k1 = np.uint64(key[0]), np.uint64(key[1])
     for n in range(len(counter)):
@@ -64,7 +64,7 @@ def epoch_users(n_users, take, seed, epoch):
     return np.argsort(numbers, kind="stable")[:take].astype(np.int32)
 
 
-@nb.njit(cache=True, nogil=True)
+@serial()
 def _draw(indptr, indices, n_items, caps, users, key, step, term, rows, positives, negatives):
     k0, k1 = np.uint64(key[0]), np.uint64(key[1])
     n = 0

@@ -51,9 +51,7 @@ class Pkef:
         self.dtype = np.dtype(config.precision).type
         self.head = HEADS[config.head](config, self.n_behaviors)
         self.graphs = tuple(
-            graph.adjacency(
-                csr, self.n_items, config.normalization, config.self_loops, self.dtype
-            )
+            graph.adjacency(csr, self.n_items, config.normalization, config.self_loops, self.dtype)
             for csr in dataset.interactions
         )
         values = self.initial() if parameters is None else parameters

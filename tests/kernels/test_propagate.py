@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pkef_fast.kernels.propagate import FUSIONS, SOURCES, cpu, reference
 
 from pkef_fast.data.dataset import Csr
 from pkef_fast.graph import adjacency
-from pkef_fast.kernels.propagate import FUSIONS, SOURCES, cpu, reference
 
 NORMALIZATIONS = ("left", "right", "symmetric")
 
@@ -35,7 +35,14 @@ def problem(seed, n_users, n_items, d, density, normalization, self_loops, fusio
         pattern(rng, n_users, n_items, density), n_items, normalization, self_loops, dtype
     )
     p, z, p_sum, z_sum = rng.normal(size=(4, n_users + n_items, d)).astype(dtype)
-    return graph, (None if fusion == "none" else p), z, p_sum, z_sum, *weights(rng, fusion, d, dtype)
+    return (
+        graph,
+        (None if fusion == "none" else p),
+        z,
+        p_sum,
+        z_sum,
+        *weights(rng, fusion, d, dtype),
+    )
 
 
 def run(kernels, problem, fusion, source, merged, seed=1):

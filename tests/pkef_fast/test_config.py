@@ -121,7 +121,10 @@ BAD = [
     ({"beta1": "1.5"}, "'beta1' cannot be 1.5; wanted at most 1"),
     ({"self_loops": "maybe"}, "'self_loops' cannot be 'maybe'; wanted true or false"),
     ({"unique_excluded": "crat"}, "behaviour 'crat' is unknown; did you mean 'cart'?"),
-    ({"unique_excluded": "3"}, "'unique_excluded' cannot be 3; wanted behaviour numbers from 0 to 2"),
+    (
+        {"unique_excluded": "3"},
+        "'unique_excluded' cannot be 3; wanted behaviour numbers from 0 to 2",
+    ),
 ]
 
 

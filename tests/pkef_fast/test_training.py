@@ -8,13 +8,13 @@ from collections import Counter
 import numba
 import numpy as np
 import pytest
+from pkef_fast.kernels import Kernels
 
 from pkef_fast import PKEF, autograd, training
 from pkef_fast.config import Config
 from pkef_fast.data import generate
 from pkef_fast.device import Device, device
 from pkef_fast.errors import InputError, TrainingError
-from pkef_fast.kernels import Kernels
 from pkef_fast.models.pkef import Pkef
 from pkef_fast.presets import preset
 from pkef_fast.sampling import Sampler, Term

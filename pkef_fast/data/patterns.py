@@ -1,0 +1,53 @@
+"""Building and asking binary U × I patterns, without loops over interactions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .dataset import Array, Csr
+
+
+def pattern(rows: Array, columns: Array, n_users: int, n_items: int) -> Csr:
+    """The distinct pairs (rows[e], columns[e]) as a Csr, in any order and with repeats.
+
+    Parameters
+    ----------
+    rows, columns : (E,) integers, 0 ≤ row < n_users and 0 ≤ column < n_items
+        Unchecked; readers check before.
+    """
+    keys = rows.astype(np.int64) * n_items + columns
+    if not np.all(keys[1:] > keys[:-1]):  # most files are sorted already; a sort is 50 × the test
+        keys = np.unique(keys)
+    rows, columns = np.divmod(keys, max(n_items, 1))
+    indptr = np.zeros(n_users + 1, np.int32)
+    np.cumsum(np.bincount(rows, minlength=n_users), out=indptr[1:])
+    return Csr(indptr, columns.astype(np.int32))
+
+
+def row_of_each(csr: Csr) -> Array:
+    """(E,) int64 row of each entry of a pattern."""
+    return np.repeat(np.arange(len(csr.indptr) - 1), np.diff(csr.indptr))
+
+
+def keys_of(csr: Csr, n_items: int) -> Array:
+    """(E,) int64 user · n_items + item of each entry, rising."""
+    return row_of_each(csr) * n_items + csr.indices
+
+
+def contains(csr: Csr, rows: Array, columns: Array, n_items: int) -> Array:
+    """Whether each pair (rows[e], columns[e]) is in the pattern; (E,) bool."""
+    keys = keys_of(csr, n_items)
+    wanted = rows.astype(np.int64) * n_items + columns
+    place = np.searchsorted(keys, wanted)
+    found = np.zeros(len(wanted), bool)
+    inside = place < len(keys)
+    found[inside] = keys[place[inside]] == wanted[inside]
+    return found
+
+
+def without(csr: Csr, rows: Array, columns: Array, n_items: int) -> Csr:
+    """The pattern less the given pairs."""
+    n_users = len(csr.indptr) - 1
+    keys = keys_of(csr, n_items)
+    left = keys[~np.isin(keys, rows.astype(np.int64) * n_items + columns)]
+    return pattern(left // max(n_items, 1), left % max(n_items, 1), n_users, n_items)

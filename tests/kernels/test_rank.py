@@ -1,0 +1,402 @@
+"""rank: ranks against a sort, ties, seen rows, extreme logits, and Numba against NumPy."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pkef_fast.kernels.rank import (
+    EPSILON,
+    DotScorer,
+    GatedScorer,
+    InteractionScorer,
+    cpu,
+    reference,
+)
+
+BOTH = pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+KINDS = ("dot", "gated", "interaction")
+EACH_KIND = pytest.mark.parametrize("kind", KINDS)
+DTYPES = (np.float32, np.float64)
+
+
+def scorer(kind, seed, n_users, n_items, d, k, dtype, spread=1.0):
+    """A random scorer; logits lie within ±spread."""
+    rng = np.random.default_rng(seed)
+
+    def normal(*shape):
+        return rng.normal(size=shape).astype(dtype)
+
+    def logits(n):
+        return (spread * rng.uniform(-1, 1, (n, k))).astype(dtype)
+
+    if kind == "dot":
+        return DotScorer(normal(n_users, d), normal(n_items, d))
+    if kind == "gated":
+        return GatedScorer(
+            normal(n_users, d),
+            normal(n_items, d),
+            logits(n_users),
+            logits(n_items),
+            normal(n_users, k),
+            normal(n_items, k),
+        )
+    return InteractionScorer(
+        normal(k, n_users, d),
+        normal(k, n_items, d),
+        int(rng.integers(k)),
+        logits(n_users),
+        logits(n_items),
+        0.3,
+        10.0,
+    )
+
+
+def integer_scorer(seed, n_users, n_items):
+    """Small whole numbers: scores are exact, and very many are equal."""
+    rng = np.random.default_rng(seed)
+    left, right = (rng.integers(-2, 3, (n, 2)).astype(np.float32) for n in (n_users, n_items))
+    return DotScorer(left, right)
+
+
+def csr(rows):
+    """(indptr, indices) of a list of rising item lists."""
+    indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int32)
+    return indptr, np.concatenate([np.zeros(0), *rows]).astype(np.int32)
+
+
+def seen_rows(seed, n_users, n_items):
+    """Rows of every length: none, some, all items."""
+    rng = np.random.default_rng(seed)
+    shares = rng.choice([0, 0.1, 0.6, 1], n_users)
+    return csr([np.flatnonzero(rng.random(n_items) < share) for share in shares])
+
+
+def replaced(one, **parts):
+    """The scorer with float arrays of `parts` in its own dtype."""
+    return one._replace(**{name: np.asarray(part, one[0].dtype) for name, part in parts.items()})
+
+
+def in_float64(one):
+    return one._make(x.astype(np.float64) if isinstance(x, np.ndarray) else x for x in one)
+
+
+def of_items(one, items):
+    """The scorer of only these items, in this order."""
+    if isinstance(one, InteractionScorer):
+        return one._replace(
+            item_tables=np.ascontiguousarray(one.item_tables[:, items]),
+            item_logits=one.item_logits[items],
+        )
+    names = [name for name in ("right", "item_logits", "item_scale") if hasattr(one, name)]
+    return one._replace(**{name: getattr(one, name)[items] for name in names})
+
+
+def ranks_by_sorting(s, users, items, indptr, indices):
+    """(rank, tied) from a full sort of each user's candidates by −score, then number."""
+    rank, tied = [], []
+    for row, u, item in zip(s, users, items, strict=True):
+        seen = set(indices[indptr[u] : indptr[u + 1]].tolist()) - {item}
+        order = sorted((-row[v], v) for v in range(len(row)) if v not in seen)
+        rank.append([v for _, v in order].index(item))
+        tied.append(sum(value == -row[item] for value, _ in order) - 1)
+    return rank, tied
+
+
+def best_by_sorting(s, users, k, indptr, indices):
+    best = []
+    for row, u in zip(s, users, strict=True):
+        seen = set(indices[indptr[u] : indptr[u + 1]].tolist())
+        order = sorted((-row[v], v) for v in range(len(row)) if v not in seen)[:k]
+        best.append([v for _, v in order] + [-1] * (k - len(order)))
+    return best
+
+
+def assert_ranked(kernels, one, users, items, indptr, indices, k):
+    """Ranks and the top k of a scorer are those of sorting its own scores."""
+    s = kernels.scores(one, users)
+    rank, tied = kernels.ranks(one, users, items, indptr, indices)
+    wanted = ranks_by_sorting(s, users, items, indptr, indices)
+    assert rank.dtype == tied.dtype == np.int32
+    assert rank.tolist() == wanted[0]
+    assert tied.tolist() == wanted[1]
+    best, values = kernels.top_k(one, users, k, indptr, indices)
+    assert best.dtype == np.int32 and values.dtype == s.dtype
+    assert best.shape == values.shape == (len(users), k)
+    assert best.tolist() == best_by_sorting(s, users, k, indptr, indices)
+    listed = best >= 0
+    np.testing.assert_array_equal(values[listed], np.take_along_axis(s, best, 1)[listed])
+    assert np.all(values[~listed] == -np.inf)
+
+
+@BOTH
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_users=st.integers(1, 20),
+    n_items=st.sampled_from([1, 2, 7, 127, 128, 129, 300]),
+    k=st.sampled_from([0, 1, 5, 400]),
+)
+def test_ties_go_by_number(kernels, seed, n_users, n_items, k):
+    rng = np.random.default_rng(seed)
+    one = integer_scorer(seed, n_users, n_items)
+    users = rng.integers(0, n_users, n_users + 3).astype(np.int32)  # some twice, some never
+    items = rng.integers(0, n_items, len(users)).astype(np.int32)
+    indptr, indices = seen_rows(seed, n_users, n_items)
+    exact = one.left[users] @ one.right.T
+    np.testing.assert_array_equal(kernels.scores(one, users), exact)
+    assert_ranked(kernels, one, users, items, indptr, indices, k)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    kind=st.sampled_from(KINDS),
+    n_users=st.sampled_from([1, 2, 5, 130]),
+    n_items=st.sampled_from([1, 3, 100, 129, 260]),
+    d=st.sampled_from([1, 3, 8, 17, 64]),
+    k=st.integers(1, 5),
+    dtype=st.sampled_from(DTYPES),
+    spread=st.sampled_from([0.0, 1.0, 30.0, 200.0, 1000.0]),
+)
+def test_numba_equals_the_reference(seed, kind, n_users, n_items, d, k, dtype, spread):
+    one = scorer(kind, seed, n_users, n_items, d, k, dtype, spread)
+    users = np.random.default_rng(seed).permutation(n_users).astype(np.int32)
+    truth = reference.scores(in_float64(one), users)
+    plain, found = reference.scores(one, users), cpu.scores(one, users)
+    assert found.dtype == dtype and found.shape == truth.shape
+    assert np.all(np.isfinite(found))
+    # Sums of products of d and of K terms round by d + 3K (cosines: 3d) units of their terms'
+    # magnitudes; a logit of ±spread rounds by that many units, which exp passes on.
+    if kind == "interaction":
+        sizes = [abs(one.user_tables[:, u, None] * one.item_tables).sum(-1).max(0) for u in users]
+        size = one.score_scale * np.array(sizes)
+    else:
+        size = abs(one.left[users]) @ abs(one.right).T
+    if kind == "gated":
+        size = size * (abs(one.user_scale[users]).max(1)[:, None] * abs(one.item_scale).max(1))
+    units = 3 * (d + k) + 4 * (spread if kind != "dot" else 0) + 16
+    bound = 2 * abs(plain - truth) + units * np.finfo(dtype).eps * size
+    assert np.all(abs(found - truth) <= bound)
+
+
+@EACH_KIND
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_ranks_and_top_k_see_the_numbers_of_scores(kind, dtype):
+    """More users than a chunk, more items than a tile, and pairs of equal items."""
+    n_users, n_items = 270, 203
+    rng = np.random.default_rng(0)
+    one = scorer(kind, 1, n_users, n_items, 6, 3, dtype, 100.0)
+    one = of_items(one, rng.permutation(np.arange(n_items) // 2 * 2))
+    users = rng.permutation(n_users).astype(np.int32)
+    items = rng.integers(0, n_items, n_users).astype(np.int32)
+    assert_ranked(cpu, one, users, items, *seen_rows(2, n_users, n_items), 9)
+    _, tied = cpu.ranks(one, users, items, *csr([[]] * n_users))
+    # All but the last item have a twin (item 202 has none).
+    assert np.mean(tied >= 1) > 0.95
+
+
+@EACH_KIND
+def test_slabs_of_users_change_nothing(kind, monkeypatch):
+    one = scorer(kind, 3, 70, 50, 5, 2, np.float32)
+    users = np.arange(70, dtype=np.int32)
+    items = np.full(70, 7, np.int32)
+    rows = seen_rows(4, 70, 50)
+    whole = (
+        cpu.scores(one, users),
+        *cpu.ranks(one, users, items, *rows),
+        *cpu.top_k(one, users, 4, *rows),
+    )
+    monkeypatch.setattr(cpu, "SLAB", 8)
+    parts = (
+        cpu.scores(one, users),
+        *cpu.ranks(one, users, items, *rows),
+        *cpu.top_k(one, users, 4, *rows),
+    )
+    for found, wanted in zip(parts, whole, strict=True):
+        assert found.tobytes() == wanted.tobytes()
+
+
+@EACH_KIND
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("spread", [1.0, 1000.0])
+def test_a_score_depends_on_its_user_and_item_alone(kind, dtype, spread):
+    """Not on the place in a tile or a block, nor on who else is asked for."""
+    n_users, n_items = 33, 300
+    one = scorer(kind, 5, n_users, n_items, 7, 3, dtype, spread)
+    users = np.arange(n_users, dtype=np.int32)
+    s = cpu.scores(one, users)
+    rng = np.random.default_rng(6)
+    for size in (1, 129, n_items):
+        items = rng.permutation(n_items)[:size]
+        some = rng.permutation(users)[: min(size, n_users)]
+        found = cpu.scores(of_items(one, items), some)
+        assert found.tobytes() == np.ascontiguousarray(s[some][:, items]).tobytes()
+
+
+@BOTH
+@EACH_KIND
+def test_rows_without_and_with_all_seen_items(kernels, kind):
+    n_items = 140
+    one = scorer(kind, 7, 4, n_items, 3, 2, np.float64)
+    everything = np.arange(n_items)
+    indptr, indices = csr([[], everything, np.delete(everything, 130), [130]])
+    users = np.arange(4, dtype=np.int32)
+    items = np.full(4, 130, np.int32)
+    rank, tied = kernels.ranks(one, users, items, indptr, indices)
+    s = kernels.scores(one, users)
+    # A held-out item is a candidate even where it has been seen: alone, or among the others.
+    assert rank.tolist() == [np.sum(s[0] > s[0, 130]), 0, 0, np.sum(s[3] > s[3, 130])]
+    assert tied.tolist() == [0] * 4
+    best, values = kernels.top_k(one, users, 2, indptr, indices)
+    assert best[1].tolist() == [-1, -1] and values[1].tolist() == [-np.inf] * 2
+    assert best[2].tolist() == [130, -1] and values[2].tolist() == [s[2, 130], -np.inf]
+    assert 130 not in best[3]
+
+
+@BOTH
+@EACH_KIND
+def test_one_user_and_one_item(kernels, kind):
+    one = scorer(kind, 8, 1, 1, 4, 1, np.float32)
+    zero = np.zeros(1, np.int32)
+    rank, tied = kernels.ranks(one, zero, zero, *csr([[]]))
+    assert (rank.tolist(), tied.tolist()) == ([0], [0])
+    best, values = kernels.top_k(one, zero, 3, *csr([[]]))
+    assert best.tolist() == [[0, -1, -1]]
+    assert values[0, 0] == kernels.scores(one, zero)[0, 0]
+
+
+@BOTH
+@EACH_KIND
+def test_nobody_and_nothing(kernels, kind):
+    nobody = np.zeros(0, np.int32)
+    one = scorer(kind, 9, 3, 5, 4, 2, np.float32)
+    assert kernels.scores(one, nobody).shape == (0, 5)
+    assert [len(part) for part in kernels.ranks(one, nobody, nobody, *csr([[]] * 3))] == [0, 0]
+    assert kernels.top_k(one, nobody, 2, *csr([[]] * 3))[0].shape == (0, 2)
+    nothing = scorer(kind, 9, 3, 0, 4, 2, np.float32)
+    users = np.arange(3, dtype=np.int32)
+    assert kernels.scores(nothing, users).shape == (3, 0)
+    assert kernels.top_k(nothing, users, 2, *csr([[]] * 3))[0].tolist() == [[-1, -1]] * 3
+
+
+@BOTH
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", ["gated", "interaction"])
+@pytest.mark.parametrize("far", [200.0, 1000.0])
+def test_extreme_logits_give_the_exact_softmax(kernels, kind, dtype, far):
+    """User and item agree, disagree, or cancel: one slot wins, or two share evenly."""
+    one = scorer(kind, 10, 4, 4, 5, 2, dtype)
+    user_logits = np.array([[far, -far], [-far, far], [0, 0], [far, 0]])
+    item_logits = np.array([[far, -far], [-far, far], [0, 0], [0, far]])
+    one = replaced(one, user_logits=user_logits, item_logits=item_logits)
+    users = np.arange(4, dtype=np.int32)
+    found = kernels.scores(one, users)
+    assert np.all(np.isfinite(found))
+
+    gap = (user_logits[:, None] + item_logits) @ [1, -1]
+    first = np.where(gap > 0, 1.0, np.where(gap < 0, 0.0, 0.5))  # e^−200 is nothing beside 1
+    exact = in_float64(one)
+    if kind == "gated":
+        dots = exact.left @ exact.right.T
+        shares = exact.user_scale[:, None] * exact.item_scale
+    else:
+        order = [one.own, 1 - one.own]
+        q = exact.user_tables[order][:, :, None] * exact.item_tables[order][:, None]
+        lengths = np.sqrt(np.sum(q * q, axis=-1) + EPSILON)
+        cosine = np.sum(q[0] * q[1], axis=-1) / (lengths[0] * lengths[1])
+        dots = one.score_scale * q[0].sum(axis=-1)
+        shares = np.stack([np.ones_like(cosine), one.scale * cosine], axis=-1)
+    wanted = dots * (first * shares[..., 0] + (1 - first) * shares[..., 1])
+    np.testing.assert_allclose(found, wanted, rtol=100 * np.finfo(dtype).eps, atol=0)
+
+
+@BOTH
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_zero_rows_score_zero(kernels, dtype):
+    one = scorer("interaction", 11, 3, 4, 5, 3, dtype)
+    one.user_tables[:, 1] = 0
+    one.item_tables[2, 3] = 0
+    s = kernels.scores(one, np.arange(3, dtype=np.int32))
+    assert np.all(np.isfinite(s))
+    assert np.all(s[1] == 0)
+
+
+@BOTH
+def test_a_broken_model_never_looks_good(kernels):
+    """NaN candidates count as higher; a held-out item with a NaN score comes last."""
+    one = DotScorer(np.ones((1, 1)), np.array([[2.0], [np.nan], [3.0], [1.0], [np.nan]]))
+    users, none = np.zeros(5, np.int32), csr([[]])
+    rank, tied = kernels.ranks(one, users, np.arange(5, dtype=np.int32), *none)
+    assert rank.tolist() == [3, 4, 2, 4, 4]
+    assert tied.tolist() == [0] * 5
+    rank, _ = kernels.ranks(one, users, np.arange(5, dtype=np.int32), *csr([[1, 2]]))
+    assert rank.tolist() == [1, 3, 1, 2, 2]
+    best, _ = kernels.top_k(one, users[:1], 5, *none)
+    assert best.tolist() == [[2, 0, 3, -1, -1]]
+
+
+@BOTH
+def test_the_gate_of_one_behavior_is_one(kernels):
+    gated = scorer("gated", 12, 3, 6, 4, 1, np.float64)
+    users = np.arange(3, dtype=np.int32)
+    wanted = gated.left @ gated.right.T * (gated.user_scale @ gated.item_scale.T)
+    np.testing.assert_allclose(kernels.scores(gated, users), wanted, rtol=1e-13)
+    paper = scorer("interaction", 12, 3, 6, 4, 1, np.float64)
+    wanted = 10 * paper.user_tables[0] @ paper.item_tables[0].T
+    np.testing.assert_allclose(kernels.scores(paper, users), wanted, rtol=1e-12)
+
+
+@EACH_KIND
+def test_the_result_does_not_depend_on_the_threads(kind):
+    one = scorer(kind, 13, 300, 150, 8, 3, np.float32, 50.0)
+    users = np.arange(300, dtype=np.int32)
+    items = (users % 150).astype(np.int32)
+    rows = seen_rows(14, 300, 150)
+    threads = numba.get_num_threads()
+    results = []
+    for number in {1, threads}:
+        numba.set_num_threads(number)
+        try:
+            results.append(
+                (
+                    cpu.scores(one, users),
+                    *cpu.ranks(one, users, items, *rows),
+                    *cpu.top_k(one, users, 6, *rows),
+                )
+            )
+        finally:
+            numba.set_num_threads(threads)
+    for first, second in pairwise(results):
+        for found, wanted in zip(first, second, strict=True):
+            assert found.tobytes() == wanted.tobytes()
+
+
+@EACH_KIND
+def test_inputs_are_only_read(kind):
+    one = scorer(kind, 15, 9, 140, 3, 2, np.float32)
+    users, items = np.arange(9, dtype=np.int32), np.arange(9, dtype=np.int32)
+    rows = seen_rows(16, 9, 140)
+    arrays = [x for x in (*one, users, items, *rows) if isinstance(x, np.ndarray)]
+    before = [array.tobytes() for array in arrays]
+    cpu.scores(one, users)
+    cpu.ranks(one, users, items, *rows)
+    cpu.top_k(one, users, 3, *rows)
+    assert [array.tobytes() for array in arrays] == before
+
+
+@BOTH
+def test_arrays_of_two_types(kernels):
+    one = DotScorer(np.zeros((2, 3)), np.zeros((4, 3), np.float32))
+    with pytest.raises(ValueError, match="DotScorer must share one dtype: float32, float64"):
+        kernels.scores(one, np.zeros(1, np.int32))
+
+
+def test_a_held_out_item_must_exist():
+    one = DotScorer(np.zeros((2, 3)), np.zeros((4, 3)))
+    with pytest.raises(ValueError, match="items must lie in 0…3; found 4…4"):
+        cpu.ranks(one, np.zeros(1, np.int32), np.array([4], np.int32), *csr([[], []]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from pkef_fast.kernels.adam import FORMS, cpu, reference
 
 D = 64

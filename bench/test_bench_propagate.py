@@ -1,13 +1,13 @@
-"""propagate: SciPy's product, the reference and Numba on the view graph, one layer and its adjoint."""
+"""propagate on the view graph: SciPy's product, the reference, Numba; a layer and its adjoint."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from pkef_fast.kernels.propagate import cpu, reference
 
 from pkef_fast.graph import adjacency
+from pkef_fast.kernels.propagate import cpu, reference
 
 D = 64
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from pkef_fast.kernels.rank import DotScorer, GatedScorer, InteractionScorer, cpu, reference
 
 D, K = 64, 3

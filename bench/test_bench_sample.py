@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from pkef_fast.kernels.sample import cpu, reference
 
 KERNELS = {"numpy": reference, "numba": cpu}

@@ -19,7 +19,12 @@ behaviors_option = click.option(
 )
 leave_out_option = click.option(
     "--leave-out",
-    help="For tables: remove held-out pairs from the target behaviour or from all [default: target].",
+    help="For tables: take held-out pairs out of the target behaviour or all [default: target].",
+)
+split_option = click.option(
+    "--split",
+    help="For tables: hold out each user's latest target item (time) or any (random) "
+    "[default: time, where the table has it].",
 )
 seed_option = click.option("--seed", type=int, help="Of a table's random split [default: 0].")
 
@@ -29,11 +34,15 @@ def data() -> None:
     """Look at data sets, and convert them."""
 
 
-def _load(dataset, data_dir, behaviors, leave_out, seed):
+def _load(dataset, data_dir, behaviors, leave_out, split, seed):
     loaded = load_dataset(
         dataset,
         **without_none(
-            data_dir=data_dir, behaviors=names(behaviors), leave_out=leave_out, seed=seed
+            data_dir=data_dir,
+            behaviors=names(behaviors),
+            leave_out=leave_out,
+            split=split,
+            seed=seed,
         ),
     )
     for text in loaded.notes:
@@ -46,22 +55,24 @@ def _load(dataset, data_dir, behaviors, leave_out, seed):
 @data_dir_option
 @behaviors_option
 @leave_out_option
+@split_option
 @seed_option
 @json_option
-def info(dataset, data_dir, behaviors, leave_out, seed, as_json):
+def info(dataset, data_dir, behaviors, leave_out, split, seed, as_json):
     """Counts, degrees and checks of a data set.
 
     \b
     pkef-fast data info demo
     pkef-fast data info taobao --data-dir DATA
     """
-    facts = summary(_load(dataset, data_dir, behaviors, leave_out, seed))
+    facts = summary(_load(dataset, data_dir, behaviors, leave_out, split, seed))
     if as_json:
         print_json(facts)
         return
     click.echo(
-        f"{facts['name']}: {facts['users']} users, {facts['items']} items, {facts['held_out']} "
-        f"held-out {facts['target']!r} items of {facts['test_users']} users, "
+        f"{facts['name']}: {facts['users']} users, {facts['items']} items, "
+        f"{facts['test']['items']} held-out {facts['target']!r} items of "
+        f"{facts['test']['users']} users, "
         f"{facts['users_without_target']} users without any {facts['target']!r} in train"
     )
     rows = [
@@ -69,10 +80,10 @@ def info(dataset, data_dir, behaviors, leave_out, seed, as_json):
             name,
             one["interactions"],
             f"{one['density']:.3%}",
-            _degrees(one["users"]),
-            _degrees(one["items"]),
-            _percent(one["target_pairs_also_here"]),
-            _percent(one["held_out_visible_here"]),
+            _degrees(one["user_degrees"]),
+            _degrees(one["item_degrees"]),
+            _percent(one["target_overlap"]),
+            _percent(one["test_seen"]),
         ]
         for name, one in facts["behaviors"].items()
     ]
@@ -104,14 +115,15 @@ def _percent(share: float | None) -> str:
 @data_dir_option
 @behaviors_option
 @leave_out_option
+@split_option
 @seed_option
-def convert(dataset, out, data_dir, behaviors, leave_out, seed):
+def convert(dataset, out, data_dir, behaviors, leave_out, split, seed):
     """Write a data set in the native format, which loads in milliseconds.
 
     \b
     pkef-fast data convert clicks.csv shop
     pkef-fast train --dataset shop
     """
-    loaded = _load(dataset, data_dir, behaviors, leave_out, seed)
+    loaded = _load(dataset, data_dir, behaviors, leave_out, split, seed)
     save_native(loaded, out)
     click.echo(f"{loaded.name} lies in {out}; next: pkef-fast train --dataset {out}")

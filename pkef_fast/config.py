@@ -60,7 +60,7 @@ class Config:
     )
     projection_level: str = _field(
         "side",
-        "what is projected: paper interaction Z_u∘Z_v (Eq. 16); official side, users and items apart",
+        "what is projected: paper interaction Z_u∘Z_v (Eq. 16); official side, users, items apart",
         choices=("side", "interaction"),
     )
     projection_scale: float = _field(

@@ -67,8 +67,9 @@ class Run:
         _, data, _ = self.settings()
         if data.get("fingerprint") not in (None, dataset.fingerprint()):
             raise InputError(
-                f"data set {dataset.name!r} is not what {self.path} was trained on: its fingerprint "
-                f"is {dataset.fingerprint()[:12]}…, wanted {data['fingerprint'][:12]}…."
+                f"data set {dataset.name!r} is not what {self.path} was trained on: its "
+                f"fingerprint is {dataset.fingerprint()[:12]}…, wanted "
+                f"{data['fingerprint'][:12]}…."
             )
 
     def write_checkpoint(self, facts: dict, arrays: dict) -> None:

@@ -357,8 +357,8 @@ def test_release(release_file, kernels_of):
 
 def check_release_ranks(model, data, z, when):
     kernels = model.device.kernels
-    # After five updates the parameters' own tolerance carries over to the scores, which are products
-    # of two sums over several layers each.
+    # After five updates the parameters' own tolerance carries over to the scores, which are
+    # products of two sums over several layers each.
     tolerance = RELEASE["scores"] if when == "init" else 5 * RELEASE["parameter"]
     check_scores(model, data, None, z[f"eval.scores.{when}"], tolerance, f"eval.scores.{when}")
     result = evaluation.evaluate(model.scorer(), data, kernels, (3, 10))

@@ -1,6 +1,6 @@
 """bpr: the pairwise ranking loss and its gradient, in one pass.
 
-    loss = mean or sum over rows i of softplus(−(s⁺_i − s⁻_i)),   softplus(x) = ln(1 + eˣ)    Eq. 18–20
+    loss = mean or sum over rows i of softplus(−(s⁺_i − s⁻_i)), softplus(x) = ln(1 + eˣ)  Eq. 18–20
 
 bpr(scores, reduction="mean") → (loss, d_scores)
 

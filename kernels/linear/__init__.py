@@ -8,8 +8,8 @@ activate_adjoint(d_y, y, kind, slope=0.1) → d_x, from the output y alone
 
     x (n, a), weight (a, c), bias (c,) or None, y (n, c); activations take any shape; F throughout.
 
-The affine map saves (x, weight), an activation its output. n = 0 is allowed. Sums over rows run over fixed pieces,
-so the number of threads changes no bit. Inputs are only read.
+The affine map saves (x, weight), an activation its output. n = 0 is allowed. Sums over rows run
+over fixed pieces, so the number of threads changes no bit. Inputs are only read.
 
 relu: max(x, 0), with slope 0 at 0; leaky_relu: x or slope·x; sigmoid: 1/(1 + e⁻ˣ).
 Source: paper Eq. 4, 17 (gates), Table 4 (linear fusion); the activations serve the baselines.

@@ -25,10 +25,11 @@ dot(x, pairs, m, relation=None) → scores;   dot_adjoint(d_scores, x, pairs, m,
     → (d_x, d_relation or None)
 gated_side(tables, n_users, k, weight, bias, pairs, t, m) → (scores, saved)
 gated_side_adjoint(d_scores, tables, n_users, k, weight, bias, pairs, t, m, saved)
-    → (d_tables, d_weight, d_bias);   gated_interaction and its adjoint have the same arguments
+    → (d_tables, d_weight, d_bias)
+gated_interaction, gated_interaction_adjoint: the same arguments and results
 unique_side(table_j, table_k, pairs, t, m) → (scores, saved)
-unique_side_adjoint(d_scores, table_j, table_k, pairs, t, m, saved) → (d_j, d_k);
-    unique_interaction and its adjoint have the same arguments
+unique_side_adjoint(d_scores, table_j, table_k, pairs, t, m, saved) → (d_j, d_k)
+unique_interaction, unique_interaction_adjoint: the same arguments and results
 
     node_lists int32, each in any order; nodes, left, right (R,) int32; n_users of the B nodes are
     users; tables (K, B, d), x (B, d), weight (2d, K), bias (K,), relation (d,), scores (R,): F.

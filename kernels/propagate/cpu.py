@@ -2,8 +2,8 @@
 
 Rows are independent, so threads share them by chunks of equal edge counts. A layer gathers the
 parallel stream's messages, then the cascade's: one table at a time stays in the cache better than
-two (Taobao's view graph, d = 64: 0.6 of the time of one pass over both), and the indices are cheap
-to read twice. Residual, fusion and layer sum are done while the second gather's row is in the cache.
+two (Taobao's view graph, d = 64: 0.7 of the time of one pass over both), and the indices are cheap
+to read twice. Residual, fusion and layer sum are done while the second gather's row is at hand.
 """
 
 import numba as nb

@@ -1,9 +1,15 @@
-"""Data sets: formats in and out, ids, splits, checks, the registry, and synthetic shops."""
+"""Data sets: formats in and out, ids, splits, checks, the registry and made-up data.
+
+>>> from pkef_fast.data import load_dataset
+>>> data = load_dataset("demo")
+>>> data.behaviors
+('view', 'cart', 'buy')
+"""
 
 from .dataset import Csr, Dataset
 from .native import save_native
-from .registry import load_dataset
+from .registry import DATASETS, load_dataset
 from .summary import summary
 from .synthetic import generate
 
-__all__ = ["Csr", "Dataset", "generate", "load_dataset", "save_native", "summary"]
+__all__ = ["DATASETS", "Csr", "Dataset", "generate", "load_dataset", "save_native", "summary"]

@@ -1,81 +1,171 @@
-"""What every reader checks before it hands out a data set."""
+"""What every reader checks, and the sentences about it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
-from .dataset import Csr, Dataset
-from .order import ordered
-from .patterns import pairs_of
+from ..errors import InputError, did_you_mean
+from .dataset import Array, Csr, Dataset
+from .order import usual_target
+from .patterns import contains, pattern
+from .sparse import Entries, dense_entries
 
 
-def same_shape(shapes: Mapping[object, tuple[int, int]]) -> tuple[int, int]:
-    """The shape that all files share; InputError naming two that differ."""
-    (first, shape), *others = shapes.items()
-    for file, other in others:
-        if other != shape:
+def as_entries(content: Any, path: Path, wanted: str) -> Entries:
+    """The U × I matrix that a file holds."""
+    if isinstance(content, Entries):
+        return content
+    if isinstance(content, np.ndarray) and content.ndim == 2 and content.dtype != object:
+        return dense_entries(content)
+    kind = type(content).__name__
+    if isinstance(content, np.ndarray):
+        kind = f"array of shape {content.shape} and type {content.dtype}"
+    article = "an" if kind[0] in "aeiou" else "a"
+    raise InputError(f"{path} holds {article} {kind}; wanted {wanted}.")
+
+
+def interactions_of(matrix: Entries, path: Path) -> Csr:
+    """Pattern of a matrix: any value above zero is an interaction, zero is none.
+
+    Raises
+    ------
+    InputError
+        When a value is negative or not a number, with its row and column.
+    """
+    wrong = np.flatnonzero(~(matrix.values >= 0))
+    if len(wrong):
+        first = wrong[0]
+        raise InputError(
+            f"{path}, row {matrix.rows[first]}, column {matrix.columns[first]}: found "
+            f"{matrix.values[first]}, wanted a value of 0 (no interaction) or more"
+            + (f"; {len(wrong)} values are wrong in all." if len(wrong) > 1 else ".")
+        )
+    kept = matrix.values > 0
+    return pattern(matrix.rows[kept], matrix.columns[kept], *matrix.shape)
+
+
+def same_shape(shapes: Mapping[Path, tuple[int, int]]) -> tuple[int, int]:
+    """The one shape (U, I) of all matrices.
+
+    Raises
+    ------
+    InputError
+        When two differ, naming both files and shapes.
+    """
+    (first, wanted), *others = shapes.items()
+    for path, shape in others:
+        if shape != wanted:
             raise InputError(
-                f"{file} is {other[0]} × {other[1]} but {first} is {shape[0]} × {shape[1]}; all "
-                "behaviours share one numbering of users and items."
+                f"{path} is {shape[0]} × {shape[1]} but {first} is {wanted[0]} × {wanted[1]}; "
+                "all behaviours share one numbering of users and items, so their matrices must "
+                "have one shape."
             )
-    return shape
+    return wanted
 
 
-def assembled(
+def existing_files(folder: Path, files: Mapping[str, Path | None], expected: Sequence[str]) -> None:
+    """InputError when one of a layout's files is missing (None), naming it and all expected."""
+    missing = [name for name, path in files.items() if path is None]
+    if missing:
+        raise InputError(
+            f"{folder / missing[0]} does not exist; wanted in {folder}: {', '.join(expected)}."
+        )
+
+
+def known_behaviors(names: Sequence[str], found: Sequence[str], where: object) -> None:
+    """InputError unless all wanted behaviours are among those found, each named once."""
+    if not names:
+        raise InputError("no behaviours were named; wanted at least one, the target last.")
+    for place, name in enumerate(names):
+        if name not in found:
+            raise InputError(f"behaviour {name!r} is not in {where}{did_you_mean(name, found)}")
+        if name in names[:place]:
+            raise InputError(f"behaviour {name!r} was named twice; wanted each behaviour once.")
+
+
+def finished(
     *,
     name: str,
-    place: object,
-    interactions: Mapping[str, Csr],
-    behaviors: Sequence[str] | None,
-    shape: tuple[int, int],
-    test: tuple[np.ndarray, np.ndarray],
-    source: dict,
-    user_ids: np.ndarray | None = None,
-    item_ids: np.ndarray | None = None,
+    behaviors: Sequence[str],
+    n_users: int,
+    n_items: int,
+    interactions: Sequence[Csr],
+    test_users: Array,
+    test_items: Array,
+    user_ids: Array | None = None,
+    item_ids: Array | None = None,
+    source: dict[str, Any] | None = None,
     notes: Sequence[str] = (),
+    all_behaviors: Sequence[str] | None = None,
 ) -> Dataset:
-    """Order the behaviours, check and note what is odd, and build the data set."""
-    counts = {behavior: len(csr.indices) for behavior, csr in interactions.items()}
-    names, order_notes = ordered(counts, behaviors, place)
-    for behavior in names:
-        if not counts[behavior]:
+    """The data set of what a reader found, after the checks that all layouts share.
+
+    Test pairs may come in any order and more than once. `all_behaviors` are the names that the
+    data have besides those chosen: where their usual target is not the chosen one, a note says so.
+
+    Raises
+    ------
+    InputError
+        When a behaviour has no interactions.
+    """
+    notes = list(notes)
+    for behavior, csr in zip(behaviors, interactions, strict=True):
+        if not len(csr.indices):
+            others = ",".join(other for other in behaviors if other != behavior)
+            advice = f"leave it out with --behaviors {others}" if others else "choose another"
             raise InputError(
-                f"{place}: behaviour {behavior!r} is empty: it has no interactions; leave it out "
-                f"with --behaviors {','.join(n for n in names if counts[n]) or '…'}."
+                f"behaviour {behavior!r} of data set {name!r} has no interactions; wanted at least "
+                f"one: {advice}."
             )
-    users, items = (np.asarray(part, np.int32) for part in test)
-    order = np.argsort(users, kind="stable")
-    users, items = users[order], items[order]
-    target = interactions[names[-1]]
-    found = [*notes, *order_notes]
-    if not len(users):
-        found.append("there are no held-out items: nothing can be evaluated.")
-    repeated = int(np.sum(also_in(target, users, items, shape[1])))
-    if repeated:
-        found.append(
-            f"{repeated} held-out items are also train interactions of {names[-1]!r}; they stay "
-            "candidates in the ranking."
+    usual = usual_target(all_behaviors or behaviors)
+    if usual is not None and usual != behaviors[-1]:
+        notes.append(
+            f"The target is {behaviors[-1]!r}, the last behaviour; held-out items of this data set "
+            f"are usually of {usual!r}."
         )
+    keys = np.unique(test_users.astype(np.int64) * max(n_items, 1) + test_items)
+    test_users, test_items = (part.astype(np.int32) for part in np.divmod(keys, max(n_items, 1)))
+    trained = int(contains(interactions[-1], test_users, test_items, n_items).sum())
+    if trained:
+        notes.append(
+            f"{trained} of {len(test_users)} held-out items are also train {behaviors[-1]!r} "
+            "interactions of their user: they were seen in training, so figures flatter the model."
+        )
+    if not len(test_users):
+        notes.append("There are no held-out items, so nothing can be evaluated.")
     return Dataset(
         name=name,
-        behaviors=names,
-        n_users=shape[0],
-        n_items=shape[1],
-        interactions=tuple(interactions[behavior] for behavior in names),
-        test_users=users,
-        test_items=items,
+        behaviors=tuple(behaviors),
+        n_users=int(n_users),
+        n_items=int(n_items),
+        interactions=tuple(interactions),
+        test_users=test_users,
+        test_items=test_items,
         user_ids=user_ids,
         item_ids=item_ids,
-        source=source,
-        notes=tuple(found),
+        source=source or {},
+        notes=tuple(notes),
     )
 
 
-def also_in(csr: Csr, users: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
-    """Which of these pairs are in the pattern."""
-    rows, columns = pairs_of(csr)
-    keys = rows.astype(np.int64) * n_items + columns
-    return np.isin(users.astype(np.int64) * n_items + items, keys)
+def chosen(data: Dataset, behaviors: Sequence[str]) -> Dataset:
+    """A data set with some of its behaviours alone, in this order; the last is the target."""
+    known_behaviors(behaviors, data.behaviors, f"data set {data.name!r}")
+    patterns = dict(zip(data.behaviors, data.interactions, strict=True))
+    notes = data.notes
+    if behaviors[-1] != data.target:
+        notes += (
+            f"The target is {behaviors[-1]!r}, the last behaviour; the held-out items are of "
+            f"{data.target!r}.",
+        )
+    return replace(
+        data,
+        behaviors=tuple(behaviors),
+        interactions=tuple(patterns[name] for name in behaviors),
+        notes=notes,
+    )

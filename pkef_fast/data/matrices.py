@@ -1,49 +1,47 @@
-"""Pickled matrices: `train_mat_<behaviour>` and `test_mat`, with or without `.pkl`."""
+"""The layout of `train_mat_<behaviour>.pkl` matrices and a `test_mat.pkl` matrix.
+
+All are pickled U × I SciPy sparse matrices; an entry above zero (a count, a time) is an
+interaction.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import InputError
-from .checks import assembled, same_shape
+from . import checks, unpickle
 from .dataset import Dataset
-from .patterns import pairs_of, pattern
-from .unpickle import load_pickle
+from .patterns import row_of_each
+from .pickled import behaviors_in, find, read_matrices
 
-PREFIX, TEST = "train_mat_", "test_mat"
-
-
-def is_matrices(folder: Path) -> bool:
-    """Whether a folder has this layout's train files."""
-    return any(folder.glob(f"{PREFIX}*"))
+TRAIN, TEST = "train_mat_", "test_mat"
 
 
-def load_matrices(
-    folder: Path, name: str, behaviors: Sequence[str] | None, source: dict
+def holds(folder: Path) -> bool:
+    """Whether a folder looks like this layout."""
+    return bool(behaviors_in(folder, TRAIN)) or find(folder, TEST) is not None
+
+
+def read(
+    folder: Path,
+    behaviors: Sequence[str] | None = None,
+    expected: Sequence[str] | None = None,
 ) -> Dataset:
-    """The data set in a folder of this layout."""
-    files = {
-        file.name.removeprefix(PREFIX).removesuffix(".pkl"): file
-        for file in sorted(folder.glob(f"{PREFIX}*"))
-    }
-    test_file = next((f for f in (folder / TEST, folder / f"{TEST}.pkl") if f.is_file()), None)
-    if test_file is None:
-        raise InputError(
-            f"{folder / TEST}.pkl does not exist; wanted the held-out pairs as a matrix beside "
-            f"{next(iter(files.values())).name}."
-        )
-    if behaviors:
-        files = {b: file for b, file in files.items() if b in behaviors} or files
-    read = {b: pattern(load_pickle(file), file) for b, file in files.items()}
-    held, held_shape = pattern(load_pickle(test_file), test_file)
-    shape = same_shape({**{files[b]: size for b, (_, size) in read.items()}, test_file: held_shape})
-    return assembled(
-        name=name,
-        place=folder,
-        interactions={b: csr for b, (csr, _) in read.items()},
-        behaviors=behaviors,
-        shape=shape,
-        test=pairs_of(held),
-        source=source,
+    """The data set of a folder in this layout."""
+    train = read_matrices(folder, TRAIN, TEST, behaviors, expected)
+    path = find(folder, TEST)
+    kind = "a pickled SciPy sparse matrix (users × items) of held-out pairs"
+    matrix = checks.as_entries(unpickle.load(path, kind), path, kind)
+    n_users, n_items = checks.same_shape({**train.shapes, path: matrix.shape})
+    test = checks.interactions_of(matrix, path)
+    return checks.finished(
+        name=folder.name,
+        behaviors=train.behaviors,
+        n_users=n_users,
+        n_items=n_items,
+        interactions=train.interactions,
+        test_users=row_of_each(test),
+        test_items=test.indices,
+        notes=train.notes,
+        all_behaviors=train.found,
     )

@@ -1,4 +1,8 @@
-"""The native format: a folder with `dataset.json` and `interactions.npz`, loaded in milliseconds."""
+"""The native layout: `dataset.json` (facts) and `interactions.npz` (arrays, uncompressed).
+
+The arrays are `indptr.k` and `indices.k` of behaviour k, `test_users`, `test_items` and, where the
+data set has ids of its own, `user_ids` and `item_ids`.
+"""
 
 from __future__ import annotations
 
@@ -6,89 +10,159 @@ import json
 import os
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
 from ..files import write_folder
-from .dataset import Csr, Dataset
+from . import checks
+from .dataset import Array, Csr, Dataset
 
 FORMAT = 1
 FACTS, ARRAYS = "dataset.json", "interactions.npz"
+_WANTED = "a data set written by `pkef-fast data convert`"
 
 
-def is_native(folder: Path) -> bool:
-    """Whether a folder has this layout."""
+def holds(folder: Path) -> bool:
+    """Whether a folder looks like this layout."""
     return (folder / FACTS).is_file()
 
 
-def save_native(dataset: Dataset, folder: str | os.PathLike[str]) -> None:
-    """Write a data set as a new folder, whole or not at all."""
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} already exists; choose a new folder.")
-    arrays = {"test_users": dataset.test_users, "test_items": dataset.test_items}
-    for k, csr in enumerate(dataset.interactions):
-        arrays[f"indptr.{k}"], arrays[f"indices.{k}"] = csr
-    for name in ("user_ids", "item_ids"):
-        if getattr(dataset, name) is not None:
-            arrays[name] = getattr(dataset, name)
+def save_native(dataset: Dataset, path: str | os.PathLike[str]) -> Path:
+    """Write a data set as a folder, whole or not at all; returns the path.
+
+    Raises
+    ------
+    InputError
+        When the folder holds something already, or cannot be written; nothing is left behind.
+    """
+    path = Path(path)
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise InputError(f"{path} already exists; wanted a new or an empty folder.")
     facts = {
         "format": FORMAT,
         "name": dataset.name,
         "behaviors": dataset.behaviors,
         "n_users": dataset.n_users,
         "n_items": dataset.n_items,
+        "interactions": dataset.counts(),
+        "test_items": len(dataset.test_items),
+        "source": dataset.source,
         "notes": dataset.notes,
         "fingerprint": dataset.fingerprint(),
     }
-    with write_folder(folder) as beside:
-        np.savez(beside / ARRAYS, **arrays)
-        (beside / FACTS).write_text(json.dumps(facts, indent=1) + "\n")
+    arrays = {"test_users": dataset.test_users, "test_items": dataset.test_items}
+    for k, csr in enumerate(dataset.interactions):
+        arrays[f"indptr.{k}"], arrays[f"indices.{k}"] = csr
+    for name in ("user_ids", "item_ids"):
+        if getattr(dataset, name) is not None:
+            arrays[name] = getattr(dataset, name)
+    with write_folder(path) as folder:
+        for name, write in (
+            (ARRAYS, lambda file: np.savez(file, **arrays)),
+            (FACTS, lambda file: file.write(f"{json.dumps(facts, indent=2)}\n".encode())),
+        ):
+            with open(folder / name, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+    return path
 
 
-def load_native(folder: Path, behaviors: tuple[str, ...] | None, source: dict) -> Dataset:
-    """The data set in a folder of this layout."""
-    from .order import ordered
+def read(folder: Path, behaviors: Sequence[str] | None = None) -> Dataset:
+    """The data set of a native folder, checked against its fingerprint.
 
+    Raises
+    ------
+    InputError
+        When a file is missing, damaged, of another format, or does not fit the others.
+    """
+    facts = _read_facts(folder / FACTS)
+    arrays = _read_arrays(folder / ARRAYS)
     try:
-        facts = json.loads((folder / FACTS).read_text())
-        version = facts["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / FACTS} cannot be read: {error!r}; convert anew.") from error
-    if version != FORMAT:
-        raise InputError(f"{folder / FACTS} has format {version}; wanted {FORMAT}; convert anew.")
-    try:
-        with np.load(folder / ARRAYS, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        found = tuple(
-            Csr(arrays[f"indptr.{k}"], arrays[f"indices.{k}"])
-            for k in range(len(facts["behaviors"]))
-        )
-        dataset = Dataset(
-            name=facts["name"],
-            behaviors=tuple(facts["behaviors"]),
-            n_users=facts["n_users"],
-            n_items=facts["n_items"],
-            interactions=found,
-            test_users=arrays["test_users"],
-            test_items=arrays["test_items"],
-            user_ids=arrays.get("user_ids"),
-            item_ids=arrays.get("item_ids"),
-            source=source,
-            notes=tuple(facts["notes"]),
-        )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        dataset = _assembled(facts, arrays)
+        good = _consistent(dataset) and dataset.fingerprint() == facts["fingerprint"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{folder / ARRAYS} is damaged or cut short: {error!r}; convert anew."
+            f"{folder} is damaged ({error!r} while its parts were put together); wanted {_WANTED}."
         ) from error
-    if dataset.fingerprint() != facts["fingerprint"]:
+    if not good:
         raise InputError(
-            f"{folder} does not hold what its {FACTS} says: the fingerprints differ; convert anew."
+            f"{folder / ARRAYS} does not fit {FACTS}: its content has another fingerprint; one of "
+            f"them was changed or damaged. Wanted {_WANTED}."
         )
-    if behaviors:
-        names, _ = ordered(dataset.counts(), behaviors, folder)
-        chosen = tuple(found[dataset.behaviors.index(name)] for name in names)
-        return Dataset(**{**dataset.__dict__, "behaviors": names, "interactions": chosen})
-    return dataset
+    return dataset if behaviors is None else checks.chosen(dataset, behaviors)
+
+
+def _read_facts(path: Path) -> dict:
+    try:
+        facts = json.loads(path.read_bytes())
+        version = facts["format"]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}; wanted {_WANTED}.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}); wanted {_WANTED}.") from error
+    if version != FORMAT:
+        raise InputError(f"{path} is of format {version!r}; wanted format {FORMAT}.")
+    return facts
+
+
+def _read_arrays(path: Path) -> dict[str, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist; wanted {_WANTED}.") from error
+    except (OSError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise _damaged(path, error) from error
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    reason = str(error) or type(error).__name__
+    return InputError(f"{path} cannot be read ({reason}): it is damaged or cut short.")
+
+
+def _assembled(facts: dict, arrays: dict[str, Array]) -> Dataset:
+    behaviors = tuple(str(name) for name in facts["behaviors"])
+    return Dataset(
+        name=str(facts["name"]),
+        behaviors=behaviors,
+        n_users=int(facts["n_users"]),
+        n_items=int(facts["n_items"]),
+        interactions=tuple(
+            Csr(arrays[f"indptr.{k}"], arrays[f"indices.{k}"]) for k in range(len(behaviors))
+        ),
+        test_users=arrays["test_users"],
+        test_items=arrays["test_items"],
+        user_ids=arrays.get("user_ids"),
+        item_ids=arrays.get("item_ids"),
+        notes=tuple(str(note) for note in facts["notes"]),
+    )
+
+
+def _consistent(data: Dataset) -> bool:
+    """Whether all arrays have the types, sizes and ranges that a Dataset promises."""
+    pairs = [(data.test_users, data.n_users), (data.test_items, data.n_items)]
+    for indptr, indices in data.interactions:
+        if indptr.dtype != np.int32 or indptr.shape != (data.n_users + 1,) or indptr[0] != 0:
+            return False
+        if indptr[-1] != len(indices) or np.any(np.diff(indptr) < 0):
+            return False
+        falls = np.flatnonzero(np.diff(indices) <= 0) + 1
+        if not np.all(np.isin(falls, indptr)):  # items rise but where a row begins
+            return False
+        pairs.append((indices, data.n_items))
+    ids = ((data.user_ids, data.n_users), (data.item_ids, data.n_items))
+    return (
+        data.n_users >= 0
+        and len(data.behaviors) > 0
+        and all(a.dtype == np.int32 and a.ndim == 1 for a, _ in pairs)
+        and all(len(a) == 0 or (a.min() >= 0 and a.max() < limit) for a, limit in pairs)
+        and len(data.test_users) == len(data.test_items)
+        and bool(np.all(np.diff(data.test_users) >= 0))
+        and all(a is None or a.shape == (n,) for a, n in ids)
+    )

@@ -1,54 +1,53 @@
-"""Which behaviour comes first: from a look to a purchase."""
+"""The order of behaviours, upstream first and the target last."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..errors import InputError, did_you_mean
-
-# Stages of a shop's funnel under the names that data sets give them.
 STAGES = (
-    ("view", "pv", "click", "browse", "page_view"),
-    ("collect", "fav", "favorite", "favourite", "like", "wish", "tip"),
-    ("cart", "addtocart", "add_to_cart"),
+    ("view", "pv", "click", "browse"),
+    ("favorite", "favourite", "fav", "collect", "like", "wish"),
+    ("cart", "addtocart", "add_to_cart", "add-to-cart"),
     ("buy", "purchase", "transaction", "order"),
 )
-STAGE_OF = {name: stage for stage, names in enumerate(STAGES) for name in names}
+"""Known names by their place in a shop's funnel."""
 
 
-def ordered(
-    counts: Mapping[str, int], wanted: Sequence[str] | None, place: object
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Behaviours upstream → target, and notes about a guess.
+def stage(name: str) -> int | None:
+    """Place of a behaviour in the funnel, None for an unknown name."""
+    found = (place for place, names in enumerate(STAGES) if name.lower() in names)
+    return next(found, None)
+
+
+def usual_target(names: Sequence[str]) -> str | None:
+    """The behaviour that is the furthest down the funnel; None where a name is unknown."""
+    places = {name: stage(name) for name in names}
+    if None in places.values() or list(places.values()).count(max(places.values())) > 1:
+        return None
+    return max(places, key=places.get)
+
+
+def ordered(counts: Mapping[str, int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names in the funnel's order, or by falling count where one is unknown.
 
     Parameters
     ----------
-    counts : mapping of behaviour name → interactions
-    wanted : sequence of str, optional
-        An explicit selection and order.
-    place : path
-        Where the behaviours were found, for errors.
+    counts : dict of behaviour name → number of interactions
 
-    Notes
-    -----
-    Without `wanted`: by the stages of a shop where every name is known, else by falling count,
-    since upstream behaviours have more interactions.
+    Returns
+    -------
+    names : tuple of str
+    notes : tuple of str
+        A sentence about the order where it had to be guessed.
     """
-    if wanted:
-        for name in wanted:
-            if name not in counts:
-                raise InputError(
-                    f"{place}: behaviour {name!r} is unknown{did_you_mean(name, counts)}"
-                )
-        if len(set(wanted)) < len(wanted):
-            raise InputError(f"behaviours {', '.join(wanted)} name one of them twice.")
-        return tuple(wanted), ()
-    stages = {name: STAGE_OF.get(name.lower()) for name in counts}
-    if None not in stages.values() and len(set(stages.values())) == len(stages):
-        return tuple(sorted(counts, key=stages.__getitem__)), ()
+    places = {name: stage(name) for name in counts}
+    known = None not in places.values() and len(set(places.values())) == len(counts)
+    if known:
+        return tuple(sorted(counts, key=places.get)), ()
     names = tuple(sorted(counts, key=lambda name: (-counts[name], name)))
-    note = (
-        f"behaviours are taken in the order {', '.join(names)}, by falling number of interactions, "
-        f"with {names[-1]!r} as the target; --behaviors sets another order."
+    if len(names) < 2:
+        return names, ()
+    return names, (
+        f"Behaviours were put in the order {' → '.join(names)}, by falling count, with "
+        f"{names[-1]!r} as the target; change it with --behaviors {','.join(names)}.",
     )
-    return names, (note,) if len(names) > 1 else ()

@@ -1,172 +1,153 @@
-"""Names of data sets, and the one function that loads any of them."""
+"""Data sets by name or path: `load_dataset`."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import InputError, did_you_mean
-from . import matrices, native, release, synthetic, tables
+from . import checks, layouts, synthetic
 from .dataset import Dataset
 
 
-@dataclass(frozen=True)
-class Known:
-    """What is known of a published data set.
+class Entry(NamedTuple):
+    """A data set that is known by name.
 
-    behaviors: upstream → target. left_out: "target" where the split took the test pairs out of the
-    target behaviour alone, "all" where out of every behaviour.
+    behaviors : upstream first, the target last
+    test : how its held-out items were chosen
     """
 
     behaviors: tuple[str, ...]
-    left_out: str
+    test: str
 
 
-KNOWN = {
-    "taobao": Known(("pv", "cart", "buy"), "target"),
-    "beibei": Known(("pv", "cart", "buy"), "target"),
-    "tmall": Known(("click", "collect", "cart", "buy"), "target"),
-    "retail_rocket": Known(("view", "cart", "buy"), "all"),
+_LATEST = "the latest buy of each user, by the authors"
+_SHOP = ("pv", "cart", "buy")
+DATASETS = {
+    "demo": Entry(("view", "cart", "buy"), "a random buy of each user with at least two"),
+    "taobao": Entry(_SHOP, _LATEST),
+    "tmall": Entry(("click", "collect", "cart", "buy"), _LATEST),
+    "beibei": Entry(_SHOP, _LATEST),
+    "retail_rocket": Entry(("view", "cart", "buy"), "one buy of each user, by its publishers"),
 }
-NAMES = ("demo", *KNOWN)
-LAYOUTS = (
-    "trn_<behaviour> and tst_int, train_mat_<behaviour> and test_mat, dataset.json (native), or one "
-    ".csv, .tsv or .parquet table"
-)
+"""Registered data sets. All but `demo` are read from files."""
 
 
 def load_dataset(
-    dataset: str | os.PathLike[str] = "demo",
+    dataset: str | os.PathLike[str] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     behaviors: Sequence[str] | None = None,
     seed: int = 0,
+    split: str | None = None,
     leave_out: str = "target",
 ) -> Dataset:
-    """Load a data set by name or path.
+    """A data set by its registered name or its path.
 
     Parameters
     ----------
-    dataset : str or path
-        A known name (demo, taobao, beibei, tmall, retail_rocket), or a folder or table file.
+    dataset : str or path, optional
+        demo, taobao, tmall, beibei, retail_rocket, or the path of a table file or of a folder in
+        any known layout (native, release, matrices, texts, table). Left out: the content of
+        `data_dir`, or `demo` without one.
     data_dir : path, optional
-        The folder with a named data set's files, or one that holds a folder of that name. Without
-        it ./data/NAME and ./NAME are tried.
+        The folder with the data set's files, or one that holds a folder named after it. Without it
+        a registered data set is looked for in ./data/NAME and ./NAME.
     behaviors : sequence of str, optional
-        Which behaviours, upstream → target; found out from their names otherwise.
+        Behaviours to use, upstream first, the target last.
     seed : int
         Of `demo`, and of a table's random split.
-    leave_out : str
-        For tables: remove held-out pairs from the "target" behaviour or from "all".
+    split : {"time", "random"}, optional
+        How a table's held-out items are chosen: the latest target interaction of a user, or a
+        random one. Left out: by time where the table has a timestamp column.
+    leave_out : {"target", "all"}
+        Whether a table's held-out pair is left out of the target behaviour alone, as in the
+        paper's data sets, or of every behaviour.
+
+    Returns
+    -------
+    Dataset
+        Its `source` holds the arguments that load it again from anywhere.
 
     Raises
     ------
     InputError
-        One sentence naming the file, what was found and what was wanted.
+        When it is not there or cannot be used; one sentence says where, what was found, and what
+        was wanted.
 
     Examples
     --------
-    >>> load_dataset("demo").behaviors
-    ('view', 'cart', 'buy')
+    >>> load_dataset("demo").counts()["buy"] > 1000
+    True
     """
-    source = {"dataset": str(dataset), "seed": seed, "leave_out": leave_out}
-    if behaviors:
-        behaviors = tuple(behaviors)
-        source["behaviors"] = list(behaviors)
-    if str(dataset) == "demo" and data_dir is None:
-        data = synthetic.demo(seed)
-        if behaviors:
-            data = _chosen(data, behaviors)
-        return replace(data, source=source)
-    path, name = _find(dataset, data_dir)
-    source.update(dataset=str(path) if name not in KNOWN else name)
-    if name in KNOWN:
-        source["data_dir"] = str(path)
-    return _load(path, name, behaviors, source, seed, leave_out)
+    if isinstance(behaviors, str):
+        behaviors = [name.strip() for name in behaviors.split(",")]
+    behaviors = None if behaviors is None else tuple(behaviors)
+    chosen = {} if behaviors is None else {"behaviors": list(behaviors)}
+    if dataset is None and data_dir is None:
+        dataset = "demo"
+    if str(dataset) == "demo":
+        data = _demo(seed, behaviors, data_dir)
+        return replace(data, source={"dataset": "demo", "seed": seed, **chosen})
+    path, name = _locate(dataset, data_dir)
+    expected = DATASETS[name].behaviors if name in DATASETS else None
+    options = layouts.TableOptions(seed=seed, split=split, leave_out=leave_out)
+    data, used = layouts.read(path, behaviors, expected, options)
+    source = {"dataset": str(path)}
+    if name in DATASETS:
+        source = {"dataset": name, "data_dir": str(path)}
+        data = replace(data, name=name)
+    return replace(data, source={**source, **chosen, **used})
 
 
-def _chosen(data: Dataset, behaviors: tuple[str, ...]) -> Dataset:
-    from .order import ordered
-
-    names, _ = ordered(data.counts(), behaviors, data.name)
-    return replace(
-        data,
-        behaviors=names,
-        interactions=tuple(data.interactions[data.behaviors.index(n)] for n in names),
-    )
-
-
-def _find(dataset, data_dir) -> tuple[Path, str]:
-    """The absolute path of a data set, and its name."""
-    text = str(dataset)
+def _demo(seed: int, behaviors: Sequence[str] | None, data_dir) -> Dataset:
+    data = synthetic.demo(seed)
+    if behaviors is not None:
+        data = checks.chosen(data, behaviors)
     if data_dir is not None:
-        tried = [Path(data_dir) / text, Path(data_dir)]
-        if not Path(data_dir).exists():
-            raise InputError(f"--data-dir {data_dir} does not exist.")
-        for path in tried:
-            if path.exists() and (path.is_file() or _layout(path)):
-                return path.resolve(), Path(text).stem if path.is_file() else Path(text).name
-        raise InputError(
-            f"data set {text!r} is neither in {tried[1]} nor in {tried[0]}; wanted {LAYOUTS}."
-        )
-    path = Path(dataset)
-    if path.exists() and (text not in NAMES or (path.is_dir() and _layout(path))):
-        path = path.resolve()
-        return path, path.stem if path.is_file() else path.name
-    if text in KNOWN:
-        tried = [Path("data") / text, Path(text)]
-        for path in tried:
-            if path.is_dir() and _layout(path):
-                return path.resolve(), text
-        raise InputError(
-            f"data set {text!r} is neither in {tried[0]} nor in {tried[1]}; name its folder with "
-            "--data-dir. The authors' files are in their repository MC-CV/PKEF, folder "
-            f"Datasets/{text}."
-        )
+        data = replace(data, notes=(*data.notes, f"demo is made up; {data_dir} was not read."))
+    return data
+
+
+def _locate(dataset, data_dir) -> tuple[Path, str]:
+    """Absolute path of a data set's file or folder, and its name."""
+    name = None if dataset is None else str(dataset)
+    if data_dir is not None:
+        return _in_folder(name, Path(data_dir))
+    if name not in DATASETS:
+        path = Path(name)
+        if not path.exists():
+            raise InputError(
+                f"data set {name!r} is neither registered nor a file or folder"
+                f"{did_you_mean(name, DATASETS)}"
+            )
+        return path.resolve(), path.resolve().name
+    tried = [Path("data") / name, Path(name)]
+    for folder in tried:
+        if folder.is_dir():
+            return folder.resolve(), name
     raise InputError(
-        f"data set {text!r} is neither a known name nor an existing file or folder"
-        f"{did_you_mean(text, NAMES)}"
+        f"data set {name!r} was not found: looked for the folders "
+        f"{' and '.join(f'./{folder}' for folder in tried)}; get its files "
+        f"({layouts.described(DATASETS[name].behaviors)}), for example Datasets/<name> of the "
+        "authors' release MC-CV/PKEF on GitHub, and name their folder with --data-dir."
     )
 
 
-def _layout(path: Path) -> str | None:
-    """Which layout a folder has."""
-    if native.is_native(path):
-        return "native"
-    if release.is_release(path):
-        return "release"
-    if matrices.is_matrices(path):
-        return "matrices"
-    return "table" if tables.find_table(path) else None
-
-
-def _load(path, name, behaviors, source, seed, leave_out) -> Dataset:
-    if path.is_dir():
-        layout = _layout(path)
-        if layout == "native":
-            return native.load_native(path, behaviors, source)
-        if layout == "release":
-            return release.load_release(path, name, _known_order(path, name, behaviors), source)
-        if layout == "matrices":
-            return matrices.load_matrices(path, name, behaviors, source)
-        if layout is None:
-            raise InputError(f"{path} holds no data set; wanted {LAYOUTS}.")
-    table = tables.find_table(path)
-    if table is None:
-        raise InputError(f"{path} is no table; wanted a .csv, .tsv or .parquet file.")
-    return tables.load_table(table, name, behaviors, source, seed, leave_out)
-
-
-def _known_order(path: Path, name: str, behaviors):
-    """A registered data set's own order, where all its files are there."""
-    if behaviors or name not in KNOWN:
-        return behaviors
-    for behavior in KNOWN[name].behaviors:
-        file = path / f"{release.PREFIX}{behavior}"
-        if not file.is_file():
-            raise InputError(
-                f"{file} does not exist; data set {name!r} has the behaviours "
-                f"{', '.join(KNOWN[name].behaviors)}; --behaviors chooses among them."
-            )
-    return KNOWN[name].behaviors
+def _in_folder(name: str | None, folder: Path) -> tuple[Path, str]:
+    if not folder.is_dir():
+        raise InputError(f"the data folder {folder} does not exist; wanted a folder as --data-dir.")
+    if name is not None:
+        for inner in sorted(folder.iterdir()):
+            if inner.name.lower() == name.lower():
+                return inner.resolve(), name
+    if layouts.layout_of(folder) is not None:
+        return folder.resolve(), name or folder.resolve().name
+    expected = DATASETS[name].behaviors if name in DATASETS else ("<behaviour>",)
+    wanted = f"a folder {name!r} in it, or files of a data set" if name else "files of a data set"
+    raise InputError(
+        f"{folder} holds no data set{f' {name!r}' if name else ''}; wanted {wanted} "
+        f"({layouts.described(expected)})."
+    )

@@ -1,11 +1,12 @@
-"""The layout of the authors' release: `trn_<behaviour>` and `tst_int`, pickled.
+"""The layout of the authors' release: `trn_<behaviour>` matrices and `tst_int`.
 
-`trn_<behaviour>` is a sparse matrix, users × items; `tst_int` a list or object array with an item
-number, None, or a list of item numbers for each user.
+`trn_<behaviour>` is a pickled U × I SciPy sparse matrix; `tst_int` a pickled list or array of
+length U whose entry u is the held-out item of user u, None, or a list of items.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,70 +14,72 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .checks import assembled, same_shape
-from .dataset import Dataset
-from .patterns import pattern
-from .unpickle import load_pickle
+from . import checks, unpickle
+from .dataset import Array, Dataset
+from .pickled import behaviors_in, find, read_matrices
 
-PREFIX, TEST = "trn_", "tst_int"
-
-
-def is_release(folder: Path) -> bool:
-    """Whether a folder has this layout's train files."""
-    return any(folder.glob(f"{PREFIX}*"))
+TRAIN, TEST = "trn_", "tst_int"
 
 
-def load_release(
-    folder: Path, name: str, behaviors: Sequence[str] | None, source: dict
+def holds(folder: Path) -> bool:
+    """Whether a folder looks like this layout."""
+    return bool(behaviors_in(folder, TRAIN)) or find(folder, TEST) is not None
+
+
+def read(
+    folder: Path,
+    behaviors: Sequence[str] | None = None,
+    expected: Sequence[str] | None = None,
 ) -> Dataset:
-    """The data set in a folder of this layout."""
-    files = {file.name.removeprefix(PREFIX): file for file in sorted(folder.glob(f"{PREFIX}*"))}
-    if behaviors:  # unknown names are refused where all names are known
-        files = {b: file for b, file in files.items() if b in behaviors} or files
-    read = {b: pattern(load_pickle(file), file) for b, file in files.items()}
-    shape = same_shape({files[b]: size for b, (_, size) in read.items()})
-    test_file = folder / TEST
-    if not test_file.is_file():
-        raise InputError(
-            f"{test_file} does not exist; wanted the held-out item of each user beside "
-            f"{next(iter(files.values())).name}."
-        )
-    return assembled(
-        name=name,
-        place=folder,
-        interactions={b: csr for b, (csr, _) in read.items()},
-        behaviors=behaviors,
-        shape=shape,
-        test=held_out(load_pickle(test_file), test_file, shape),
-        source=source,
+    """The data set of a folder in the release's layout."""
+    train = read_matrices(folder, TRAIN, TEST, behaviors, expected)
+    n_users, n_items = next(iter(train.shapes.values()))
+    test_users, test_items = _held_out(find(folder, TEST), n_users, n_items)
+    return checks.finished(
+        name=folder.name,
+        behaviors=train.behaviors,
+        n_users=n_users,
+        n_items=n_items,
+        interactions=train.interactions,
+        test_users=test_users,
+        test_items=test_items,
+        notes=train.notes,
+        all_behaviors=train.found,
     )
 
 
-def held_out(found: Any, file: object, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Users and items of a `tst_int`; InputError naming the row of a bad entry."""
-    if not isinstance(found, (list, tuple, np.ndarray)):
-        raise InputError(f"{file} holds a {type(found).__name__}; wanted a list, an entry a user.")
-    n_users, n_items = shape
-    if len(found) != n_users:
-        raise InputError(f"{file} has {len(found)} entries; wanted one for each of {n_users} users.")
-    users, items = [], []
-    for user, entry in enumerate(found):
-        for item in entry if isinstance(entry, (list, tuple, np.ndarray)) else (entry,):
-            if item is None:
-                continue
-            number = _whole(item)
-            if number is None or not 0 <= number < n_items:
-                raise InputError(
-                    f"{file}, row {user}: the held-out item is {item!r}; wanted None or an item "
-                    f"number from 0 to {n_items - 1}."
-                )
-            users.append(user)
-            items.append(number)
-    return np.array(users, np.int32), np.array(items, np.int32)
+def _held_out(path: Path, n_users: int, n_items: int) -> tuple[Array, Array]:
+    kind = f"a pickled list with a held-out item, or None, for each of {n_users} users"
+    content = unpickle.load(path, kind)
+    if isinstance(content, np.ndarray) and content.ndim == 1:
+        content = content.tolist()
+    if not isinstance(content, (list, tuple)):
+        raise InputError(f"{path} holds a {type(content).__name__}; wanted {kind}.")
+    if len(content) != n_users:
+        raise InputError(f"{path} has {len(content)} entries; wanted {n_users}, one a user.")
+    rows = [_items(entry) for entry in content]
+    flat = list(itertools.chain.from_iterable(rows))
+    users = np.repeat(np.arange(n_users), [len(row) for row in rows])
+    for user, item in zip(users, flat, strict=True):
+        if not _is_whole(item) or not 0 <= item < n_items:
+            raise InputError(
+                f"{path}, row {user}: found {item!r}, wanted an item id from 0 to {n_items - 1}, "
+                "or None for a user without a held-out item."
+            )
+    return users, np.array(flat, np.int64)
 
 
-def _whole(item: Any) -> int | None:
-    """An item number as int, or None for anything that is not a whole number."""
-    if isinstance(item, (bool, np.bool_)) or not isinstance(item, (int, float, np.number)):
-        return None
-    return int(item) if np.isfinite(item) and item == int(item) else None
+def _items(entry: Any) -> Sequence[Any]:
+    """Items of one user's entry."""
+    if entry is None:
+        return ()
+    if isinstance(entry, np.ndarray):
+        return entry.ravel().tolist()
+    return entry if isinstance(entry, (list, tuple)) else (entry,)
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether an entry is an integer, perhaps written as a float."""
+    if isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, int) and not isinstance(value, bool)

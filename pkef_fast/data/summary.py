@@ -1,4 +1,4 @@
-"""What a data set looks like in numbers: counts, degrees, overlaps, and what the test gives away."""
+"""Counts and checks of a data set, for `pkef-fast data info`."""
 
 from __future__ import annotations
 
@@ -6,43 +6,40 @@ from typing import Any
 
 import numpy as np
 
-from .checks import also_in
-from .dataset import Csr, Dataset
-from .patterns import pairs_of
-
-
-def _degrees(counts: np.ndarray) -> dict[str, float]:
-    return {
-        "with_any": int(np.count_nonzero(counts)),
-        "mean": float(np.mean(counts)),
-        "median": float(np.median(counts)),
-        "p90": float(np.percentile(counts, 90)),
-        "max": int(counts.max(initial=0)),
-    }
-
-
-def _share(csr: Csr, users: np.ndarray, items: np.ndarray, n_items: int) -> float | None:
-    return float(np.mean(also_in(csr, users, items, n_items))) if len(users) else None
+from .dataset import Array, Csr, Dataset
+from .patterns import contains, row_of_each
 
 
 def summary(dataset: Dataset) -> dict[str, Any]:
-    """Facts of a data set, ready for JSON.
+    """What a data set holds, as values that JSON can write.
 
-    For each behaviour: interactions, density, degrees of users and items, the share of the target's
-    train pairs that it holds too, and the share of held-out pairs visible in it.
+    Returns
+    -------
+    dict
+        name, users, items, target, source, notes, fingerprint;
+        behaviors : dict of name → interactions, density (share of all pairs), users and items with
+        any interaction, user_degrees and item_degrees (mean, median, p90, max over all users or
+        items), target_overlap (share of train target pairs that this behaviour has too),
+        test_seen (share of held-out pairs that it has);
+        test : items, users, also_train_target (held-out pairs that are train target pairs too);
+        users_without_target : users without a train target interaction.
     """
     target = dataset.interactions[-1]
-    target_pairs = pairs_of(target)
+    target_rows = row_of_each(target)
     test = (dataset.test_users, dataset.test_items)
     behaviors = {}
     for name, csr in zip(dataset.behaviors, dataset.interactions, strict=True):
+        users = np.diff(csr.indptr)
+        items = np.bincount(csr.indices, minlength=dataset.n_items)
         behaviors[name] = {
             "interactions": len(csr.indices),
-            "density": len(csr.indices) / (dataset.n_users * dataset.n_items),
-            "users": _degrees(np.diff(csr.indptr)),
-            "items": _degrees(np.bincount(csr.indices, minlength=dataset.n_items)),
-            "target_pairs_also_here": _share(csr, *target_pairs, dataset.n_items),
-            "held_out_visible_here": _share(csr, *test, dataset.n_items),
+            "density": _share(len(csr.indices), dataset.n_users * dataset.n_items),
+            "users": int(np.count_nonzero(users)),
+            "items": int(np.count_nonzero(items)),
+            "user_degrees": _degrees(users),
+            "item_degrees": _degrees(items),
+            "target_overlap": _overlap(csr, target_rows, target.indices, dataset.n_items),
+            "test_seen": _overlap(csr, *test, dataset.n_items),
         }
     return {
         "name": dataset.name,
@@ -50,9 +47,33 @@ def summary(dataset: Dataset) -> dict[str, Any]:
         "items": dataset.n_items,
         "target": dataset.target,
         "behaviors": behaviors,
-        "held_out": len(dataset.test_users),
-        "test_users": len(np.unique(dataset.test_users)),
-        "users_without_target": int(np.sum(np.diff(target.indptr) == 0)),
+        "test": {
+            "items": len(dataset.test_items),
+            "users": len(np.unique(dataset.test_users)),
+            "also_train_target": int(contains(target, *test, dataset.n_items).sum()),
+        },
+        "users_without_target": int(np.count_nonzero(np.diff(target.indptr) == 0)),
+        "source": dataset.source,
         "notes": list(dataset.notes),
         "fingerprint": dataset.fingerprint(),
+    }
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _overlap(csr: Csr, rows: Array, columns: Array, n_items: int) -> float | None:
+    """Share of the given pairs that the pattern has; None where there are none."""
+    return _share(int(contains(csr, rows, columns, n_items).sum()), len(rows))
+
+
+def _degrees(degrees: Array) -> dict[str, float]:
+    if not len(degrees):
+        return {"mean": 0.0, "median": 0.0, "p90": 0.0, "max": 0}
+    return {
+        "mean": float(degrees.mean()),
+        "median": float(np.median(degrees)),
+        "p90": float(np.percentile(degrees, 90)),
+        "max": int(degrees.max()),
     }

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .sparse import SPARSE_FORMATS, Entries, entries
+from .sparse import SPARSE_FORMATS, Entries, Inconsistent, entries
 
 MAX_DEPTH = 16  # of lists in lists; real files have 2 or 3
 _NUMBER_TYPES = re.compile(r"b1|\?|[iu][1248]|f[248]|O[48]?")
@@ -102,7 +102,7 @@ class _Array(_StandIn):
         if not all(type(n) is int and n >= 0 for n in shape):
             raise _Unusable(f"an array of shape {shape!r}")
         size, kind = math.prod(shape), dtype.dtype()
-        if kind == object:
+        if kind.kind == "O":
             if not isinstance(data, list) or len(data) != size:
                 raise _Unusable(f"an array of shape {shape} without as many objects")
             flat = np.empty(size, object)
@@ -111,8 +111,10 @@ class _Array(_StandIn):
             data = data.encode("latin1") if isinstance(data, str) else data  # of Python 2
             if not isinstance(data, (bytes, bytearray)) or len(data) != size * kind.itemsize:
                 raise _Unusable(f"an array of shape {shape} and type {kind} without as many bytes")
-            flat = np.frombuffer(data, np.uint8 if kind == bool else kind)
-            flat = flat != 0 if kind == bool else flat.astype(kind.newbyteorder("="), copy=False)
+            flat = np.frombuffer(data, np.uint8 if kind.kind == "b" else kind)
+            if kind.kind == "b":  # bytes other than 0 and 1 are no truth values to NumPy
+                flat = flat != 0
+            flat = flat.astype(kind.newbyteorder("="), copy=False)
         return flat.reshape(shape, order="F" if fortran else "C")
 
 
@@ -122,10 +124,7 @@ class _Sparse(_StandIn):
     __slots__ = ("_items", "_state")
     format = ""
 
-    def __init__(self):
-        self._state, self._items = {}, {}
-
-    def __new__(cls, *arguments):
+    def __new__(cls):  # not __init__: pickles make objects without it
         self = super().__new__(cls)
         self._state, self._items = {}, {}
         return self
@@ -289,11 +288,11 @@ def load(path: str | os.PathLike[str], wanted: str = "a pickle") -> Any:
         raise InputError(f"{path} does not exist; wanted {wanted}.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}; wanted {wanted}.") from error
-    except _Unusable as error:
+    except (_Unusable, Inconsistent) as error:
         raise InputError(f"{path} holds {error}; wanted {wanted}.") from error
     except Exception as error:  # a damaged program may fail in any way
         reason = str(error) or type(error).__name__
         raise InputError(
-            f"{path} cannot be read as a pickle ({reason}): it is damaged, cut short, or of another "
-            f"kind; wanted {wanted}."
+            f"{path} cannot be read as a pickle ({reason}): it is damaged, cut short, or of "
+            f"another kind; wanted {wanted}."
         ) from error

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from pkef_fast.kernels.adam import FORMS, cpu, learning_rate, reference
 
 BOTH = pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pkef_fast.kernels.sample import EPOCH_STREAM, cpu, reference
 from scipy.stats import chisquare
+
+from pkef_fast.kernels.sample import EPOCH_STREAM, cpu, reference
 
 FORMS = pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
 ONES = 0xFFFFFFFF

@@ -8,13 +8,13 @@ from collections import Counter
 import numba
 import numpy as np
 import pytest
-from pkef_fast.kernels import Kernels
 
-from pkef_fast import PKEF, autograd, training
+from pkef_fast import PKEF, autograd, checkpoint, training
 from pkef_fast.config import Config
 from pkef_fast.data import generate
 from pkef_fast.device import Device, device
 from pkef_fast.errors import InputError, TrainingError
+from pkef_fast.kernels import Kernels
 from pkef_fast.models.pkef import Pkef
 from pkef_fast.presets import preset
 from pkef_fast.sampling import Sampler, Term
@@ -235,9 +235,7 @@ def test_a_loss_that_explodes_stops_with_step_tensor_and_checkpoint(tmp_path):
     assert "step " in text
     assert "is not finite" in text
     assert str(out / "checkpoint.npz") in text
-    facts, arrays = __import__("pkef_fast.checkpoint", fromlist=["read"]).read(
-        out / "checkpoint.npz", "checkpoint"
-    )
+    _, arrays = checkpoint.read(out / "checkpoint.npz", "checkpoint")
     assert all(np.all(np.isfinite(array)) for array in arrays.values())
     assert not (out / "model.npz").exists()
 
@@ -259,7 +257,7 @@ def test_evaluation_stores_nothing():
 def test_resume_refuses_other_data_and_broken_checkpoints(tmp_path):
     out = tmp_path / "run"
     PKEF("official", **SMALL).fit(small_data(), out=out)
-    with pytest.raises(InputError, match="is not what .* was trained on"):
+    with pytest.raises(InputError, match=r"is not what .* was trained on"):
         PKEF("official", **SMALL).fit(small_data(seed=1), out=out, resume=True)
     file = out / "checkpoint.npz"
     whole = file.read_bytes()

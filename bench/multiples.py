@@ -1,0 +1,84 @@
+"""Step, evaluation, start and memory of a training run, as multiples of SciPy's product.
+
+    python bench/multiples.py --dataset taobao --data-dir DATA [--preset official] [--threads 2]
+
+T is the median time of SciPy's `csr @ dense` with the view adjacency (N × 64, float32), measured in
+the same process. Prints one Markdown row; see bench/results/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import platform
+import resource
+import statistics
+import time
+
+STARTED = time.perf_counter()  # before the imports: they belong to the time to the first step
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--dataset", default="taobao")
+    options.add_argument("--data-dir")
+    options.add_argument("--preset", default="official")
+    options.add_argument("--threads", type=int, default=2)
+    options.add_argument("--steps", type=int, default=40)
+    options.add_argument("--evaluations", type=int, default=20)
+    args = options.parse_args()
+
+    from pkef_fast import PKEF, load_dataset
+    from pkef_fast.device import set_threads
+    from pkef_fast.models.pkef import Pkef
+    from pkef_fast.training import Trainer
+    from pkef_fast.warmup import warm_up
+
+    set_threads(args.threads)
+    data = load_dataset(args.dataset, data_dir=args.data_dir)
+    model = PKEF(args.preset, "cpu")
+    config = model.config_for(data.behaviors)
+    warm_up(config, len(data.behaviors), model.device)
+    model.model, model._train = Pkef(config, data, model.device), data
+    model.trainer = trainer = Trainer(model.model, data)
+    trainer.make_step()
+    start = time.perf_counter() - STARTED
+    for _ in range(args.steps):
+        trainer.make_step()
+    evaluations = []
+    for _ in range(args.evaluations):
+        model._scorer = None  # propagation belongs to an evaluation
+        evaluations.append(model.evaluate(data).seconds)
+    # SciPy's matrix and result belong to the yardstick, so the peak is read before it is made.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    product = scipy_product(trainer.model.graphs[0], config.d)
+    step, evaluation = (
+        statistics.median(times) for times in (trainer.step_seconds[1:], evaluations)
+    )
+    print(
+        f"| {datetime.date.today()} | {data.name} | {args.preset} | {args.threads} | "
+        f"{product * 1e3:.1f} ms | {step * 1e3:.0f} ms = {step / product:.1f} T | "
+        f"{evaluation * 1e3:.0f} ms = {evaluation / product:.1f} T | {peak / 2**20:.0f} MiB | "
+        f"{start:.1f} s | {platform.processor() or platform.machine()} |"
+    )
+
+
+def scipy_product(graph, d: int) -> float:
+    """Median seconds of SciPy's product with a graph's adjacency."""
+    import numpy as np
+    import scipy.sparse as sp
+
+    n_nodes = len(graph.indptr) - 1
+    values = np.repeat(graph.scale_out, np.diff(graph.indptr))
+    matrix = sp.csr_matrix((values, graph.indices, graph.indptr), shape=(n_nodes, n_nodes))
+    x = np.random.default_rng(0).normal(size=(n_nodes, d)).astype(np.float32)
+    times = []
+    for _ in range(21):
+        start = time.perf_counter()
+        matrix @ x
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""linear: adjoints by central differences, and Numba against NumPy."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pkef_fast.kernels.linear import KINDS, cpu, reference
+
+
+def directional(function, inputs, gradients, d_out, rng):
+    """Compare ⟨gradient, direction⟩ to a central difference, input by input."""
+    for position, gradient in enumerate(gradients):
+        direction = rng.normal(size=inputs[position].shape)
+        ends = []
+        for h in (1e-6, -1e-6):
+            moved = list(inputs)
+            moved[position] = moved[position] + h * direction
+            ends.append(np.sum(function(*moved) * d_out))
+        exact = np.sum(gradient * direction)
+        assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(exact, rel=1e-6, abs=1e-8)
+
+
+def test_affine_adjoint_by_central_differences():
+    rng = np.random.default_rng(0)
+    x, weight, bias, d_y = (rng.normal(size=s) for s in ((5, 3), (3, 4), (4,), (5, 4)))
+    gradients = reference.affine_adjoint(d_y, x, weight)
+    directional(reference.affine, (x, weight, bias), gradients, d_y, rng)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_activation_adjoint_by_central_differences(kind):
+    rng = np.random.default_rng(1)
+    x, d_y = rng.normal(size=(2, 6, 3))
+    y = reference.activate(x, kind)
+    gradient = reference.activate_adjoint(d_y, y, kind)
+    directional(lambda x: reference.activate(x, kind), (x,), (gradient,), d_y, rng)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.sampled_from([0, 1, 5, 33, 200]),
+    a=st.sampled_from([1, 3, 64]),
+    c=st.sampled_from([1, 4, 17]),
+    with_bias=st.booleans(),
+    need_x=st.booleans(),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_affine_in_numba_equals_numpy(seed, n, a, c, with_bias, need_x, dtype):
+    rng = np.random.default_rng(seed)
+    x, weight, d_y, bias = (
+        rng.normal(size=s).astype(dtype) for s in ((n, a), (a, c), (n, c), (c,))
+    )
+    pairs = [(cpu.affine(x, weight, bias if with_bias else None),) * 1]
+    truth = [(reference.affine(x, weight, bias if with_bias else None),)]
+    pairs.append(cpu.affine_adjoint(d_y, x, weight, with_bias, need_x))
+    truth.append(reference.affine_adjoint(d_y, x, weight, with_bias, need_x))
+    # sums of up to max(n, a) products of unit size in another order
+    bound = 4 * np.finfo(dtype).eps * max(n, a, c)
+    for found, wanted in zip(sum(pairs, ()), sum(truth, ()), strict=True):
+        if wanted is None:
+            assert found is None
+            continue
+        assert found.shape == wanted.shape
+        assert found.dtype == dtype
+        largest = np.abs(wanted).max(initial=1)
+        assert np.abs(found - wanted).max(initial=0) <= bound * largest
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(0,), (1,), (7, 3), (2, 3, 5)])
+def test_activations_in_numba_equal_numpy(kind, shape, dtype):
+    rng = np.random.default_rng(2)
+    x, d_y = (20 * rng.normal(size=(2, *shape))).astype(dtype)
+    y = cpu.activate(x, kind)
+    tolerance = {"rtol": 16 * np.finfo(dtype).eps, "atol": 1e-30}
+    np.testing.assert_allclose(y, reference.activate(x, kind), **tolerance)
+    found = cpu.activate_adjoint(d_y, y, kind)
+    np.testing.assert_allclose(found, reference.activate_adjoint(d_y, y, kind), **tolerance)
+    assert y.dtype == found.dtype == dtype
+
+
+def test_zero_is_on_the_flat_side_of_relu_and_nan_stays():
+    x = np.array([0.0, -0.0, 3.0, np.nan], np.float32)
+    for kernels in (reference, cpu):
+        y = kernels.activate(x, "relu")
+        assert np.isnan(y[3])
+        np.testing.assert_array_equal(
+            kernels.activate_adjoint(np.ones(3, np.float32), y[:3], "relu"), [0, 0, 1]
+        )
+
+
+def test_threads_change_no_bit():
+    rng = np.random.default_rng(3)
+    x, d_y = rng.normal(size=(2, 999, 24)).astype(np.float32)
+    weight = rng.normal(size=(24, 24)).astype(np.float32)
+    results = []
+    before = numba.get_num_threads()
+    for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
+        numba.set_num_threads(threads)
+        results.append(cpu.affine_adjoint(d_y, x, weight))
+    numba.set_num_threads(before)
+    for one, two in zip(*results, strict=True):
+        assert one.tobytes() == two.tobytes()

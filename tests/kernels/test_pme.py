@@ -1,0 +1,204 @@
+"""pme: adjoints by central differences, Numba against NumPy on random batches, edge cases."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pkef_fast.kernels.pme import cpu, reference
+
+T, M = 0.3, 2.0
+
+
+def batch(rng, n_users, n_items, rows):
+    """Compact pairs over users 0…n_users−1 and the items after them; some nodes in no pair."""
+    left = rng.integers(0, n_users, rows).astype(np.int32)
+    right = (n_users + rng.integers(0, n_items, rows)).astype(np.int32)
+    return left, right
+
+
+def problem(seed, n_users, n_items, rows, d, n_behaviors, dtype):
+    rng = np.random.default_rng(seed)
+    nodes = n_users + n_items
+    tables = rng.normal(size=(n_behaviors, nodes, d)).astype(dtype)
+    weight = rng.normal(size=(2 * d, n_behaviors)).astype(dtype) / np.sqrt(d).astype(dtype)
+    bias = rng.normal(size=n_behaviors).astype(dtype)
+    d_scores = rng.normal(size=rows).astype(dtype)
+    return tables, weight, bias, batch(rng, n_users, n_items, rows), d_scores
+
+
+def everything(kernels, seed, n_users, n_items, rows, d, n_behaviors, dtype):
+    """All scores and gradients of a problem, by name."""
+    tables, weight, bias, (left, right), d_scores = problem(
+        seed, n_users, n_items, rows, d, n_behaviors, dtype
+    )
+    pairs = kernels.index_pairs(left, right, tables.shape[1])
+    k = seed % n_behaviors
+    results = {"owner_ptr": pairs.owner_ptr, "owner_slots": pairs.owner_slots}
+    relation = weight[:d, 0].copy()
+    for name, r in (("dot", None), ("bilinear", relation)):
+        results[name] = kernels.dot(tables[k], pairs, M, r)
+        gradients = kernels.dot_adjoint(d_scores, tables[k], pairs, M, r)
+        results[f"{name} d_x"], results[f"{name} d_relation"] = gradients
+    for level in ("side", "interaction"):
+        gated = getattr(kernels, f"gated_{level}")
+        settings_ = (tables, n_users, k, weight, bias, pairs, T, M)
+        scores, saved = gated(*settings_)
+        results[f"gated {level}"], results[f"gates {level}"] = scores, saved[0]
+        adjoint = getattr(kernels, f"gated_{level}_adjoint")
+        for part, value in zip(
+            ("d_tables", "d_weight", "d_bias"), adjoint(d_scores, *settings_, saved), strict=True
+        ):
+            results[f"gated {level} {part}"] = value
+        if n_behaviors > 1:
+            j = (k + 1) % n_behaviors
+            settings_ = (tables[j], tables[k], pairs, T, M)
+            scores, saved = getattr(kernels, f"unique_{level}")(*settings_)
+            results[f"unique {level}"] = scores
+            gradients = getattr(kernels, f"unique_{level}_adjoint")(d_scores, *settings_, saved)
+            results[f"unique {level} d_j"], results[f"unique {level} d_k"] = gradients
+    return {name: value for name, value in results.items() if value is not None}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_users=st.sampled_from([1, 3, 40]),
+    n_items=st.sampled_from([1, 5, 70]),
+    rows=st.sampled_from([0, 1, 2, 33, 300]),
+    d=st.sampled_from([1, 3, 8, 17, 64]),
+    n_behaviors=st.integers(1, 5),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_numba_equals_numpy(seed, n_users, n_items, rows, d, n_behaviors, dtype):
+    shape = (seed, n_users, n_items, rows, d, n_behaviors)
+    fast, plain = (everything(kernels, *shape, dtype) for kernels in (cpu, reference))
+    truth = everything(reference, *shape, np.float64) if dtype == np.float32 else plain
+    assert fast.keys() == plain.keys()
+    for name, wanted in plain.items():
+        found = fast[name]
+        assert found.shape == wanted.shape, name
+        assert found.dtype == wanted.dtype, name
+        if wanted.dtype.kind == "i":
+            np.testing.assert_array_equal(found, wanted)
+            continue
+        assert np.all(np.isfinite(found)), name
+        # float32 inputs are rounded from the float64 ones, so the plain form's own error counts
+        largest = np.abs(wanted).max(initial=1)
+        bound = 256 * np.finfo(dtype).eps * largest
+        if dtype == np.float32:
+            bound += 8 * np.abs(wanted - truth[name]).max(initial=0)
+        assert np.abs(found - wanted).max(initial=0) <= bound, name
+
+
+def value_of(kernels, kind, level, tables, weight, bias, pairs, n_users, k, d_scores):
+    if kind == "gated":
+        scores, _ = getattr(kernels, f"gated_{level}")(
+            tables, n_users, k, weight, bias, pairs, T, M
+        )
+    else:
+        j = (k + 1) % len(tables)
+        scores, _ = getattr(kernels, f"unique_{level}")(tables[j], tables[k], pairs, T, M)
+    return np.sum(scores * d_scores)
+
+
+@pytest.mark.parametrize("level", ["side", "interaction"])
+@pytest.mark.parametrize("kind", ["gated", "unique"])
+@pytest.mark.parametrize("n_behaviors", [1, 2, 4])
+def test_adjoints_by_central_differences(kind, level, n_behaviors):
+    if kind == "unique":
+        n_behaviors += 1
+    tables, weight, bias, (left, right), d_scores = problem(
+        2, 4, 5, 12, 3, n_behaviors, np.float64
+    )
+    pairs = reference.index_pairs(left, right, 9)
+    k, rng = n_behaviors // 2, np.random.default_rng(1)
+    if kind == "gated":
+        settings_ = (tables, 4, k, weight, bias, pairs, T, M)
+        _, saved = getattr(reference, f"gated_{level}")(*settings_)
+        gradients = getattr(reference, f"gated_{level}_adjoint")(d_scores, *settings_, saved)
+    else:
+        j = (k + 1) % n_behaviors
+        settings_ = (tables[j], tables[k], pairs, T, M)
+        _, saved = getattr(reference, f"unique_{level}")(*settings_)
+        d_tables = np.zeros_like(tables)
+        d_tables[j], d_tables[k] = getattr(reference, f"unique_{level}_adjoint")(
+            d_scores, *settings_, saved
+        )
+        gradients = (d_tables,)
+    inputs = [tables, weight, bias]
+    for position, gradient in enumerate(gradients):
+        direction = rng.normal(size=gradient.shape)
+        ends = []
+        for h in (1e-6, -1e-6):
+            moved = list(inputs)
+            moved[position] = moved[position] + h * direction
+            ends.append(value_of(reference, kind, level, *moved, pairs, 4, k, d_scores))
+        exact = np.sum(gradient * direction)
+        assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(exact, rel=1e-6, abs=1e-8)
+
+
+def test_dot_adjoint_by_central_differences():
+    tables, weight, _, (left, right), d_scores = problem(5, 3, 4, 9, 4, 1, np.float64)
+    pairs, x, relation = reference.index_pairs(left, right, 7), tables[0], weight[:4, 0].copy()
+    gradients = reference.dot_adjoint(d_scores, x, pairs, M, relation)
+    rng = np.random.default_rng(0)
+    for position, gradient in enumerate(gradients):
+        direction = rng.normal(size=gradient.shape)
+        ends = []
+        for h in (1e-6, -1e-6):
+            moved = [x, relation]
+            moved[position] = moved[position] + h * direction
+            ends.append(np.sum(reference.dot(moved[0], pairs, M, moved[1]) * d_scores))
+        assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(np.sum(gradient * direction), rel=1e-7)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_nodes=st.sampled_from([1, 7, 200]),
+    lengths=st.lists(st.sampled_from([0, 1, 9, 80]), max_size=4),
+)
+def test_compact_and_gather(seed, n_nodes, lengths):
+    rng = np.random.default_rng(seed)
+    lists = [rng.integers(0, n_nodes, length).astype(np.int32) for length in lengths]
+    nodes, numbers = cpu.compact(lists, n_nodes)
+    wanted_nodes, wanted_numbers = reference.compact(lists, n_nodes)
+    np.testing.assert_array_equal(nodes, wanted_nodes)
+    for one, other, original in zip(numbers, wanted_numbers, lists, strict=True):
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(nodes[one], original)
+    tables = list(rng.normal(size=(3, n_nodes, 5)))
+    rows = cpu.gather(tables, nodes)
+    np.testing.assert_array_equal(rows, reference.gather(tables, nodes))
+    back = cpu.gather_adjoint(rows, nodes, n_nodes)
+    for one, other in zip(back, reference.gather_adjoint(rows, nodes, n_nodes), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+def test_zero_rows_score_zero_and_pass_finite_gradients(kernels):
+    tables, weight, bias, (left, right), d_scores = problem(1, 4, 4, 10, 6, 3, np.float32)
+    tables[:, ::2] = 0
+    pairs = kernels.index_pairs(left, right, 8)
+    touched = np.isin(left, [0, 2]) | np.isin(right, [4, 6])
+    for level in ("side", "interaction"):
+        settings_ = (tables, 4, 1, weight, bias, pairs, T, M)
+        scores, saved = getattr(kernels, f"gated_{level}")(*settings_)
+        assert np.all(scores[touched] == 0)
+        for gradient in getattr(kernels, f"gated_{level}_adjoint")(d_scores, *settings_, saved):
+            assert np.all(np.isfinite(gradient))
+
+
+def test_threads_change_no_bit():
+    results = []
+    before = numba.get_num_threads()
+    for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
+        numba.set_num_threads(threads)
+        results.append(everything(cpu, 4, 200, 300, 4000, 24, 3, np.float32))
+    numba.set_num_threads(before)
+    for name, value in results[0].items():
+        assert value.tobytes() == results[1][name].tobytes(), name

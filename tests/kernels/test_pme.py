@@ -111,9 +111,7 @@ def value_of(kernels, kind, level, tables, weight, bias, pairs, n_users, k, d_sc
 def test_adjoints_by_central_differences(kind, level, n_behaviors):
     if kind == "unique":
         n_behaviors += 1
-    tables, weight, bias, (left, right), d_scores = problem(
-        2, 4, 5, 12, 3, n_behaviors, np.float64
-    )
+    tables, weight, bias, (left, right), d_scores = problem(2, 4, 5, 12, 3, n_behaviors, np.float64)
     pairs = reference.index_pairs(left, right, 9)
     k, rng = n_behaviors // 2, np.random.default_rng(1)
     if kind == "gated":

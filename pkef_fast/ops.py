@@ -87,7 +87,7 @@ def _stack_rows(kernels, users, items):
         "stack_rows",
         f"users have {users.shape[1]} columns, items {items.shape[1]}",
     )
-    return np.concatenate([users, items]), (len(users),)
+    return kernels.linear.stack(users, items), (len(users),)
 
 
 def _stack_rows_adjoint(kernels, saved, needs, d_out):

@@ -4,9 +4,9 @@ import numba as nb
 import numpy as np
 
 from ..jit import FAST, parallel
-from ..memory import empty_like
+from ..memory import empty, empty_like
 
-__all__ = ["activate", "activate_adjoint", "affine", "affine_adjoint", "total"]
+__all__ = ["activate", "activate_adjoint", "affine", "affine_adjoint", "stack", "total"]
 
 PIECES = 32  # of rows, for sums over them, whatever the number of threads
 CODES = {"identity": 0, "relu": 1, "leaky_relu": 2, "sigmoid": 3}
@@ -116,3 +116,10 @@ def total(*parts):
         _total(flat[0], flat[1], flat[-1], len(flat) == 3, y.reshape(-1))
         result, rest = y, rest[2:]
     return result
+
+
+def stack(a, b):
+    """Rows of a, then rows of b; the result starts at a cache line, as gathers want it."""
+    y = empty((len(a) + len(b), a.shape[1]), a.dtype)
+    y[: len(a)], y[len(a) :] = a, b
+    return y

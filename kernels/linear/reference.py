@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["activate", "activate_adjoint", "affine", "affine_adjoint", "total"]
+__all__ = ["activate", "activate_adjoint", "affine", "affine_adjoint", "stack", "total"]
 
 
 def affine(x, weight, bias):
@@ -47,3 +47,8 @@ def total(*parts):
     for part in parts[1:]:
         result += part
     return result
+
+
+def stack(a, b):
+    """Rows of a, then rows of b."""
+    return np.concatenate([a, b])

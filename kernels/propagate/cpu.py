@@ -11,8 +11,9 @@ multiplies.
 import numba as nb
 import numpy as np
 
-from ..jit import FAST, parallel, serial
-from ..memory import empty, empty_like
+from ..jit import FAST, inlined, parallel, serial
+from ..memory import LINE, empty, empty_like
+from ..simd import load, spread_over, store, total, zero
 from . import EPSILON
 from .gather import gather_row
 
@@ -55,7 +56,7 @@ def _gather(indptr, indices, chunks, x, scale_out, self_loop, keep, y):
     for chunk in nb.prange(len(chunks) - 1):
         for n in range(chunks[chunk], chunks[chunk + 1]):
             first, last = indptr[n], indptr[n + 1]
-            gather_row(x, indices, first, last, n, self_loop, scale_out[n], keep, y, n)
+            gather_row(x, indices, first, last, n, self_loop, scale_out[n], keep, y, y, n)
 
 
 def _pattern(adjacency, x):
@@ -100,27 +101,27 @@ def project(a, c):
     return out, r, inverse
 
 
-@serial(fastmath=FAST)
-def _project_adjoint_row(d_out, scale, a, c, r, inverse, d_a, d_c):
-    """Adds the gradients of scale·projection to the rows d_a and d_c."""
-    d = len(a)
-    t = a.dtype.type(0)
-    for j in range(d):
-        t += d_out[j] * c[j]
-    t *= scale * inverse
-    rs = r * scale
-    rt2 = 2 * r * t
-    for j in range(d):
-        d_a[j] += t * c[j]
-        d_c[j] += rs * d_out[j] + t * a[j] - rt2 * c[j]
+@inlined()
+def _project_adjoint_row(d_out, scale, a, c, r, inverse, n, d_a, d_c):
+    """Adds the gradients of scale·projection, row n, to d_a[n] and d_c[n]."""
+    d, w = a.shape[1], LINE // a.itemsize
+    t = _dot(d_out, n, c, n) * scale * inverse
+    rs, rt2 = r * scale, -2 * r * t
+    t_lane, rs_lane, rt2_lane = spread_over(t, a), spread_over(rs, a), spread_over(rt2, a)
+    for j in range(0, d - w + 1, w):
+        of_c = load(c, n, j)
+        store(load(d_a, n, j) + t_lane * of_c, d_a, n, j)
+        moved = rs_lane * load(d_out, n, j) + t_lane * load(a, n, j) + rt2_lane * of_c
+        store(load(d_c, n, j) + moved, d_c, n, j)
+    for j in range(d - d % w, d):
+        d_a[n, j] += t * c[n, j]
+        d_c[n, j] += rs * d_out[n, j] + t * a[n, j] + rt2 * c[n, j]
 
 
 @parallel()
 def _project_adjoint(d_out, a, c, r, inverse, d_a, d_c):
     for n in nb.prange(a.shape[0]):
-        _project_adjoint_row(
-            d_out[n], r.dtype.type(1), a[n], c[n], r[n], inverse[n], d_a[n], d_c[n]
-        )
+        _project_adjoint_row(d_out, r.dtype.type(1), a, c, r[n], inverse[n], n, d_a, d_c)
 
 
 def project_adjoint(d_out, a, c, r, inverse):
@@ -130,25 +131,66 @@ def project_adjoint(d_out, a, c, r, inverse):
     return d_a, d_c
 
 
-@parallel(fastmath=FAST)
+@inlined()
+def _copy_row(a, n, b, m):
+    """b[m] = a[n]."""
+    d, w = a.shape[1], LINE // a.itemsize
+    for j in range(0, d - w + 1, w):
+        store(load(a, n, j), b, m, j)
+    for j in range(d - d % w, d):
+        b[m, j] = a[n, j]
+
+
+@inlined()
+def _add_row(a, n, b, m, y, i):
+    """y[i] = a[n] + b[m]."""
+    d, w = a.shape[1], LINE // a.itemsize
+    for j in range(0, d - w + 1, w):
+        store(load(a, n, j) + load(b, m, j), y, i, j)
+    for j in range(d - d % w, d):
+        y[i, j] = a[n, j] + b[m, j]
+
+
+@inlined()
+def _add_scaled_row(s, a, n, b, m, y, i):
+    """y[i] = s·a[n] + b[m]."""
+    d, w = a.shape[1], LINE // a.itemsize
+    factor = spread_over(s, a)
+    for j in range(0, d - w + 1, w):
+        store(factor * load(a, n, j) + load(b, m, j), y, i, j)
+    for j in range(d - d % w, d):
+        y[i, j] = s * a[n, j] + b[m, j]
+
+
+@inlined()
+def _dot(a, n, b, m):
+    """⟨a[n], b[m]⟩."""
+    d, w = a.shape[1], LINE // a.itemsize
+    lanes = zero(a)
+    for j in range(0, d - w + 1, w):
+        lanes = lanes + load(a, n, j) * load(b, m, j)
+    result = total(lanes)
+    for j in range(d - d % w, d):
+        result += a[n, j] * b[m, j]
+    return result
+
+
+@parallel()
 def _parallel_stream(indptr, indices, chunks, x, scale_out, self_loop, p, p_sum, e_out, p_out):
     """p_out = e + p with e = Âp, and p_sum += p_out; x is p scaled; e_out = e where it is kept."""
-    d = p.shape[1]
     for chunk in nb.prange(len(chunks) - 1):
         for n in range(chunks[chunk], chunks[chunk + 1]):
-            first, last = indptr[n], indptr[n + 1]
-            gather_row(x, indices, first, last, n, self_loop, scale_out[n], False, p_out, n)
+            first, last, s = indptr[n], indptr[n + 1], scale_out[n]
             if len(e_out):
-                for j in range(d):
-                    e_out[n, j] = p_out[n, j]
-            for j in range(d):
-                p_out[n, j] += p[n, j]
+                gather_row(x, indices, first, last, n, self_loop, s, False, p, e_out, n)
+                _add_row(e_out, n, p, n, p_out, n)
+            else:
+                gather_row(x, indices, first, last, n, self_loop, s, True, p, p_out, n)
             if len(p_sum):
-                for j in range(d):
-                    p_sum[n, j] += p_out[n, j]
+                _add_row(p_sum, n, p_out, n, p_sum, n)
 
 
-@parallel(fastmath=FAST)
+@parallel()
 def _cascade_stream(
     indptr,
     indices,
@@ -176,47 +218,37 @@ def _cascade_stream(
     The parallel knowledge is p_out, or the messages e. Where the streams are merged, both come from
     c, and p_out and p_sum are made here too. `fusion` is PLAIN without a parallel stream.
     """
-    d = z.shape[1]
     for chunk in nb.prange(len(chunks) - 1):
-        message = np.empty((1, d), z.dtype)
-        c = message[0]
+        c = np.empty((1, z.shape[1]), z.dtype)  # this row's message stays in L1
         for n in range(chunks[chunk], chunks[chunk + 1]):
-            first, last = indptr[n], indptr[n + 1]
-            gather_row(x, indices, first, last, n, self_loop, scale_out[n], False, message, 0)
-            if merged:
-                for j in range(d):
-                    p_out[n, j] = c[j] + p[n, j]
-                if len(p_sum):
-                    for j in range(d):
-                        p_sum[n, j] += p_out[n, j]
-            of_c = z.dtype.type(1)
-            if fusion != PLAIN:
-                a = p_out[n] if from_state else (c if merged else e[n])
-                if fusion == PROJECTION:
-                    ac = z.dtype.type(0)
-                    cc = z.dtype.type(EPSILON)
-                    for j in range(d):
-                        ac += a[j] * c[j]
-                        cc += c[j] * c[j]
-                    r = ac / cc
-                    of_c += scale * r
-                    if len(r_out):
-                        r_out[n] = r
-                        inverse_out[n] = 1 / cc
-                    for j in range(d):
-                        z_out[n, j] = of_c * c[j] + z[n, j]
-                else:
-                    for j in range(d):
-                        z_out[n, j] = c[j] + z[n, j] + scale * a[j]
-            else:
-                for j in range(d):
-                    z_out[n, j] = c[j] + z[n, j]
+            first, last, s = indptr[n], indptr[n + 1], scale_out[n]
+            gather_row(x, indices, first, last, n, self_loop, s, False, c, c, 0)
             if len(c_out):
-                for j in range(d):
-                    c_out[n, j] = c[j]
+                _copy_row(c, 0, c_out, n)
+            if merged:
+                _add_row(c, 0, p, n, p_out, n)
+                if len(p_sum):
+                    _add_row(p_sum, n, p_out, n, p_sum, n)
+            a = p_out if from_state else (c_out if merged else e)
+            of_c = z.dtype.type(1)
+            if fusion == PROJECTION:
+                if from_state or not merged:
+                    ac = _dot(a, n, c, 0)
+                else:  # the knowledge is c itself
+                    ac = _dot(c, 0, c, 0)
+                cc = _dot(c, 0, c, 0) + z.dtype.type(EPSILON)
+                of_c += scale * (ac / cc)
+                if len(r_out):
+                    r_out[n] = ac / cc
+                    inverse_out[n] = 1 / cc
+            _add_scaled_row(of_c, c, 0, z, n, z_out, n)
+            if fusion == SUMMATION:
+                if from_state or not merged:
+                    _add_scaled_row(scale, a, n, z_out, n, z_out, n)
+                else:
+                    _add_scaled_row(scale, c, 0, z_out, n, z_out, n)
             if len(z_sum):
-                for j in range(d):
-                    z_sum[n, j] += z_out[n, j]
+                _add_row(z_sum, n, z_out, n, z_sum, n)
 
 
 @parallel(fastmath=FAST)
@@ -323,7 +355,32 @@ def layer(adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight=None, bia
     return p_out if both else None, z_out, saved if save else None
 
 
-@parallel(fastmath=FAST)
+@inlined()
+def _add_optional(a, b, n, y):
+    """y[n] = a[n] + b[n], of those that are there."""
+    if len(a) and len(b):
+        _add_row(a, n, b, n, y, n)
+    elif len(a):
+        _copy_row(a, n, y, n)
+    elif len(b):
+        _copy_row(b, n, y, n)
+    else:
+        for j in range(y.shape[1]):
+            y[n, j] = 0
+
+
+@inlined()
+def _scale_row(s, y, n):
+    """y[n] *= s."""
+    d, w = y.shape[1], LINE // y.itemsize
+    factor = spread_over(s, y)
+    for j in range(0, d - w + 1, w):
+        store(factor * load(y, n, j), y, n, j)
+    for j in range(d - d % w, d):
+        y[n, j] *= s
+
+
+@parallel()
 def _rows_adjoint(
     d_p,
     d_z,
@@ -347,47 +404,24 @@ def _rows_adjoint(
 
     `send` is not read where it is all ones (`unit`).
     """
-    n_rows, d = d_c.shape
     both = len(residual_p) > 0
-    for n in nb.prange(n_rows):
-        g, row_c = residual_z[n], d_c[n]
-        for j in range(d):
-            g[j] = 0
-        if len(d_z):
-            for j in range(d):
-                g[j] += d_z[n, j]
-        if len(d_z_sum):
-            for j in range(d):
-                g[j] += d_z_sum[n, j]
-        for j in range(d):
-            row_c[j] = g[j]
+    for n in nb.prange(len(d_c)):
+        _add_optional(d_z, d_z_sum, n, residual_z)
+        _copy_row(residual_z, n, d_c, n)
         if both:
-            row_e = d_e[n]
-            for j in range(d):
-                row_e[j] = 0
-            if len(d_p):
-                for j in range(d):
-                    row_e[j] += d_p[n, j]
-            if len(d_p_sum):
-                for j in range(d):
-                    row_e[j] += d_p_sum[n, j]
+            _add_optional(d_p, d_p_sum, n, d_e)
             if not from_state:
-                for j in range(d):
-                    residual_p[n, j] = row_e[j]
+                _copy_row(d_e, n, residual_p, n)
             if fusion == PROJECTION:
-                _project_adjoint_row(g, scale, a[n], c[n], r[n], inverse[n], row_e, row_c)
+                _project_adjoint_row(residual_z, scale, a, c, r[n], inverse[n], n, d_e, d_c)
             elif fusion == SUMMATION:
-                for j in range(d):
-                    row_e[j] += scale * g[j]
+                _add_scaled_row(scale, residual_z, n, d_e, n, d_e, n)
             if from_state:
-                for j in range(d):
-                    residual_p[n, j] = row_e[j]
+                _copy_row(d_e, n, residual_p, n)
             if not unit:
-                for j in range(d):
-                    row_e[j] *= send[n]
+                _scale_row(send[n], d_e, n)
         if not unit:
-            for j in range(d):
-                row_c[j] *= send[n]
+            _scale_row(send[n], d_c, n)
 
 
 @parallel(fastmath=FAST)

@@ -26,6 +26,8 @@ to three integers, and must keep to what its instance declares:
     threads     product of the block's sizes, at most (write the same into __launch_bounds__)
     shared      bytes of dynamic shared memory, at most
     registers   a thread may use at most so many (checked by the compile gate)
+    unordered   its results may depend on the order of threads (integer atomics that hand out
+                places); a later launch makes them unique. Else the emulator compares all orders.
 
 An argument is one of
     an array of the backend (C order)       → T* or const T*; T must be the array's own type
@@ -90,6 +92,7 @@ class Instance:
     threads: int
     shared: int = 0
     registers: int = 128
+    unordered: bool = False
 
     def check_launch(self, grid: tuple, block: tuple, shared_mem: int) -> None:
         """ValueError for a launch outside of CUDA's limits or of what is declared."""

@@ -133,9 +133,7 @@ class Form(Launchers):
         for length, lists in groups:
             out = self.xp.empty((len(lists), length), np.int32)
             grid = (ceil_div(length, THREADS), len(lists))
-            self._launch(
-                "renumber", grid, (Pointers(lists), length, bits, before, capacity, out)
-            )
+            self._launch("renumber", grid, (Pointers(lists), length, bits, before, capacity, out))
             numbers.extend(out)
         return nodes, tuple(numbers)
 
@@ -174,9 +172,7 @@ class Form(Launchers):
                 ),
             )
             keys, slots = out_keys, out_slots
-        self._launch(
-            "owner_starts", ceil_div(n_compact + 1, THREADS), (keys, ends, n_compact, ptr)
-        )
+        self._launch("owner_starts", ceil_div(n_compact + 1, THREADS), (keys, ends, n_compact, ptr))
         return Pairs(left, right, ptr, slots)
 
     def gather(self, tables, nodes):

@@ -29,7 +29,15 @@ VECTOR_BYTES = 16
 # Gate gradients are summed over at most this many pieces of nodes, a block a piece.
 PIECES = 256
 
-_PLAIN = ("mark", "number_nodes", "renumber", "count_digits", "place_by_digit", "owner_starts")
+_PLAIN = (
+    "clear",
+    "mark",
+    "number_nodes",
+    "renumber",
+    "count_digits",
+    "place_by_digit",
+    "owner_starts",
+)
 _BY_TYPE = (
     "relation_pieces",
     "sum_pieces",
@@ -113,9 +121,14 @@ class Form(Launchers):
         if capacity is None:
             capacity = min(n_nodes, sum(len(one) for one in node_lists))
         n_words = ceil_div(n_nodes, 32)
-        bits = self.xp.zeros(n_words, np.uint32)
+        bits = self.xp.empty(n_words, np.uint32)
         before = self.xp.empty(n_words, np.int32)
-        nodes = self.xp.full(capacity, -1, np.int32)
+        nodes = self.xp.empty(capacity, np.int32)
+        self._launch(
+            "clear",
+            ceil_div(max(n_words, capacity), THREADS),
+            (bits, n_words, nodes, capacity),
+        )
         # Lists of one length go together: in a captured step nearly all are alike.
         groups = [
             (length, some[first : first + MAX_POINTERS])
@@ -140,11 +153,11 @@ class Form(Launchers):
     def index_pairs(self, left, right, n_compact):
         """The pairs with their ends sorted by node."""
         rows, ends = len(left), 2 * len(left)
-        ptr = self.xp.zeros(n_compact + 1, np.int32)
-        slots = None
-        keys = None
         if not rows:
+            ptr = self.xp.zeros(n_compact + 1, np.int32)
             return Pairs(left, right, ptr, self.xp.empty(0, np.int32))
+        keys = slots = None
+        ptr = self.xp.empty(n_compact + 1, np.int32)
         blocks = ceil_div(ends, SORTED_BY_BLOCK)
         counts = self.xp.empty((blocks, DIGITS), np.int32)
         bits = n_compact.bit_length()  # absent pairs sort as node n_compact
@@ -190,10 +203,13 @@ class Form(Launchers):
     def gather_adjoint(self, d_rows, nodes, n_nodes):
         """K tables (N, d), zero but for rows `nodes`."""
         n_tables, rows, d = d_rows.shape
-        tables = self.xp.zeros((n_tables, n_nodes, d), d_rows.dtype)
-        grid = (ceil_div(rows, GROUPS), n_tables)
+        tables = self.xp.empty((n_tables, n_nodes, d), d_rows.dtype)
         self._by_vector(
-            "put_rows", grid, d_rows.dtype, d, (d_rows, nodes, rows, n_nodes, d, tables)
+            "put_rows",
+            ceil_div(n_nodes, GROUPS),
+            d_rows.dtype,
+            d,
+            (d_rows, nodes, rows, n_tables, n_nodes, d, tables),
         )
         return list(tables)
 
@@ -227,8 +243,8 @@ class Form(Launchers):
             return sums, None
         pieces = max(1, min(PIECES, n_nodes))
         partial = self.xp.empty((pieces, d), x.dtype)
-        self._by_type("relation_pieces", pieces, x.dtype, (x, sums, n_nodes, d, partial))
-        return sums * relation, self._sum_pieces(partial)
+        self._by_type("relation_pieces", pieces, x.dtype, (x, relation, n_nodes, d, sums, partial))
+        return sums, self._sum_pieces(partial)
 
     # ---- gated scores -------------------------------------------------------------------------
 

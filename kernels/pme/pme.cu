@@ -64,7 +64,14 @@ struct PairHere {
 
 // ---- nodes of a batch ----------------------------------------------------------------------------
 
-// bits: the set of nodes in the lists, 32 a word.
+// An empty set of nodes, 32 a word, and no numbered ones.
+__global__ void __launch_bounds__(THREADS) clear(uint32* bits, int n_words, int* nodes, int capacity) {
+    const int i = blockIdx.x * THREADS + threadIdx.x;
+    if (i < n_words) bits[i] = 0;
+    if (i < capacity) nodes[i] = -1;
+}
+
+// Adds the lists to the set.
 __global__ void __launch_bounds__(THREADS)
 mark(const __grid_constant__ Pointers<const int> lists, int length, uint32* bits) {
     const int i = blockIdx.x * THREADS + threadIdx.x;
@@ -186,20 +193,24 @@ place_by_digit(const int* left, const int* right, const int* keys, const int* sl
     }
 }
 
+// Position of the first of `count` rising numbers that is not below x.
+__device__ __forceinline__ int first_not_below(const int* numbers, int count, uint32 x) {
+    int low = 0;
+    while (low < count) {
+        const int middle = low + (count - low) / 2;
+        if (uint32(numbers[middle]) < x)
+            low = middle + 1;
+        else
+            count = middle;
+    }
+    return low;
+}
+
 // ptr[n] = ends of nodes below n.
 __global__ void __launch_bounds__(THREADS)
 owner_starts(const int* keys, int ends, int n_nodes, int* ptr) {
     const int n = blockIdx.x * THREADS + threadIdx.x;
-    if (n > n_nodes) return;
-    int low = 0, high = ends;
-    while (low < high) {
-        const int middle = low + (high - low) / 2;
-        if (keys[middle] < n)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    ptr[n] = low;
+    if (n <= n_nodes) ptr[n] = first_not_below(keys, ends, uint32(n));
 }
 
 // ---- rows of tables ------------------------------------------------------------------------------
@@ -217,18 +228,21 @@ take_rows(const __grid_constant__ Pointers<const T> tables, const int* nodes, in
         store_vec<V>(to + a, n < 0 ? Vec<T, V>{} : load_vec<V>(from + a));
 }
 
-// Rows `nodes` of each of the tables (tables, n_nodes, d) = rows (tables, rows, d).
+// tables (n_tables, n_nodes, d) = from (n_tables, rows, d) in rows `nodes`, zero in all others. A
+// search in the nodes, which rise (-1 as the largest unsigned number), writes every row but once.
 template <typename T, int V>
 __global__ void __launch_bounds__(THREADS)
-put_rows(const T* from, const int* nodes, int rows, int n_nodes, int d, T* tables) {
-    const int row = blockIdx.x * GROUPS + threadIdx.x / LANES;
-    if (row >= rows) return;
-    const int n = nodes[row];
-    if (n < 0) return;
-    from += (int64(blockIdx.y) * rows + row) * d;
-    T* to = tables + (int64(blockIdx.y) * n_nodes + n) * d;
-    for (int a = threadIdx.x % LANES * V; a < d; a += LANES * V)
-        store_vec<V>(to + a, load_vec<V>(from + a));
+put_rows(const T* from, const int* nodes, int rows, int n_tables, int n_nodes, int d, T* tables) {
+    const int n = blockIdx.x * GROUPS + threadIdx.x / LANES;
+    if (n >= n_nodes) return;
+    const int row = first_not_below(nodes, rows, uint32(n));
+    const bool present = row < rows && nodes[row] == n;
+    for (int table = 0; table < n_tables; ++table) {
+        const T* mine = from + (int64(table) * rows + row) * d;
+        T* to = tables + (int64(table) * n_nodes + n) * d;
+        for (int a = threadIdx.x % LANES * V; a < d; a += LANES * V)
+            store_vec<V>(to + a, present ? load_vec<V>(mine + a) : Vec<T, V>{});
+    }
 }
 
 // ---- sums by owner -------------------------------------------------------------------------------
@@ -354,16 +368,23 @@ owner_dots(const T* x, const T* d_scores, const int* left, const int* right, con
     });
 }
 
-// partial (pieces, d): ½ Σ over a piece of the nodes of x∘sums. Each pair is met at both its ends.
+// partial (pieces, d): ½ Σ over a piece of the nodes of x∘sums, as each pair is met at both its ends;
+// then sums become sums∘relation.
 template <typename T>
 __global__ void __launch_bounds__(THREADS)
-relation_pieces(const T* x, const T* sums, int n_nodes, int d, T* partial) {
+relation_pieces(const T* x, const T* relation, int n_nodes, int d, T* sums, T* partial) {
     const int first = int64(blockIdx.x) * n_nodes / gridDim.x;
     const int last = int64(blockIdx.x + 1) * n_nodes / gridDim.x;
     for (int a = threadIdx.x; a < d; a += THREADS) {
         T total = 0;
+        const T r = relation[a];
 #pragma unroll 4
-        for (int n = first; n < last; ++n) total += x[int64(n) * d + a] * sums[int64(n) * d + a];
+        for (int n = first; n < last; ++n) {
+            const int64 at = int64(n) * d + a;
+            const T sum = sums[at];
+            total += x[at] * sum;
+            sums[at] = sum * r;
+        }
         partial[int64(blockIdx.x) * d + a] = T(0.5) * total;
     }
 }

@@ -15,7 +15,9 @@ import importlib
 import numpy as np
 import pytest
 
-MARKS = {"emulator": pytest.mark.emulator, "gpu": pytest.mark.gpu}
+from pkef_fast.device import Device, on
+
+MARKS = {"emulator": pytest.mark.emulator, "gpu": pytest.mark.gpu, "cuda": pytest.mark.gpu}
 
 
 @functools.cache
@@ -35,6 +37,15 @@ def gpu():
     if not import_cupy().cuda.is_available():
         pytest.skip("CuPy finds no CUDA driver or no GPU")
     return CupyBackend()
+
+
+@functools.cache
+def emulated(orders: int = 1) -> Device:
+    """The device that is the emulator, in the first `orders` orders of threads."""
+    from cuda_emulator import ORDERS, EmulatorBackend
+
+    # NumPy's operations between the launches are not recorded there, so nothing is captured.
+    return on(EmulatorBackend(ORDERS[:orders]), "emulator", capture=False)
 
 
 class Lazy:

@@ -51,7 +51,7 @@ CASES = [
     Case("dynamic_shared_overrun", r"out of bounds of shared array \(dynamic\): byte 256 of 256",
          shared=256),
     Case("missing_syncthreads", r"depends on the order of threads: out\[0\] is nan ascending",
-         race=r"data race on shared memory: (read|write) by block \(0,0,0\) thread \d+ at planted.cu"),
+         race=r"data race on shared memory: (read|write) by block \(0,0,0\) thread \d+ at planted"),
     Case("missing_syncthreads_in_loop", r"depends on the order of threads: out\[\d+\]",
          race=r"data race on shared memory"),
     Case("missing_syncwarp", r"depends on the order of threads: out\[0\] is nan ascending",

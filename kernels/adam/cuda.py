@@ -18,7 +18,7 @@ INSTANCES = (
     Instance("update<float, 1>", threads=THREADS, registers=64),
     Instance("update<double, 2>", threads=THREADS, registers=80),
     Instance("update<double, 1>", threads=THREADS, registers=80),
-    Instance("total", threads=THREADS, registers=40),
+    Instance("total", threads=THREADS, registers=64),
 )
 
 

@@ -4,14 +4,14 @@
 // products of length d, so a warp takes a row there.
 #include "../cuda/common.cuh"
 
-constexpr int THREADS = 256;
+constexpr int THREADS = 256;  // four blocks a multiprocessor: 64 registers a thread, no spills
 
 __device__ __forceinline__ int64 global_thread() {
     return int64(blockIdx.x) * THREADS + threadIdx.x;
 }
 
 template <typename T>
-__global__ void __launch_bounds__(THREADS) softmax(const T* x, T* y, int n, int s) {
+__global__ void __launch_bounds__(THREADS, 4) softmax(const T* x, T* y, int n, int s) {
     const int64 row = global_thread();
     if (row >= n) return;
     x += row * s;
@@ -24,7 +24,7 @@ __global__ void __launch_bounds__(THREADS) softmax(const T* x, T* y, int n, int 
 }
 
 template <typename T>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, 4)
     softmax_adjoint(const T* d_y, const T* y, T* d_x, int n, int s) {
     const int64 row = global_thread();
     if (row >= n) return;
@@ -37,7 +37,7 @@ __global__ void __launch_bounds__(THREADS)
 }
 
 template <typename T>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, 4)
     mix(const T* weights, const T* parts, T* y, int n, int s, int d) {
     const int64 size = int64(n) * d, at = global_thread();
     if (at >= size) return;
@@ -48,7 +48,7 @@ __global__ void __launch_bounds__(THREADS)
 }
 
 template <typename T>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, 4)
     mix_adjoint(const T* d_y, const T* weights, const T* parts, T* d_weights, T* d_parts, int n,
                 int s, int d) {
     const int64 row = global_thread() / WARP;

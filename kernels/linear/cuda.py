@@ -25,7 +25,7 @@ INSTANCES = (
     ),
     *(Instance(f"product_tf32<{sides}>", threads=THREADS, registers=96) for sides in _SIDES),
     *(
-        Instance(f"{name}<{kind}>", threads=THREADS, registers=48)
+        Instance(f"{name}<{kind}>", threads=THREADS, registers=64)
         for name in ("column_sums", "sum_pieces", "activate", "activate_adjoint")
         for kind in ("float", "double")
     ),

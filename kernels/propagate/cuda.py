@@ -17,13 +17,20 @@ WARP = 32
 # Edges that one warp sums; rows with more are cut. At d = 64 a warp takes two edges a turn, so this
 # is 128 turns: short beside a launch over a whole graph, long beside the cost of a partial sum.
 SEGMENT = 256
-CHUNKS = (1, 4)  # vectors of a lane that a layer can hold in registers
+# Vectors of a lane that a layer can hold in registers: d up to 512 in float32, 256 in float64, of
+# tables that are gathered exactly by 16 bytes; d up to 128 in 16 bits, 32 by single values.
+CHUNKS = (1, 4)
 # How the tables to gather from are stored: exactly, or in 16 bits (float32 sums all the same).
 STORED = {"exact": "Same", "bfloat16": "Bf16", "float16": "Half"}
 CODES = {"projection": 0, "summation": 1}
 PLAIN = 2
 
 SOURCE = Path(__file__).with_name("propagate.cu")
+
+
+def chunks_of(width: int, stored: str) -> tuple[int, ...]:
+    """CHUNKS that there are for vectors of `width` values."""
+    return CHUNKS if width > 1 and stored == "Same" else CHUNKS[:1]
 
 
 def _instances():
@@ -38,15 +45,15 @@ def _instances():
     for kind, stored, width in kinds + small:
         for streams in (1, 2):
             yield Instance(
-                f"messages<{kind}, {stored}, {width}, {streams}>", threads=THREADS, registers=96
+                f"messages<{kind}, {stored}, {width}, {streams}>", threads=THREADS, registers=64
             )
-            for chunks in CHUNKS:
+            for chunks in chunks_of(width, stored):
                 for combine in (False, True) if stored == "Same" else (False,):
                     yield Instance(
                         f"layer<{kind}, {stored}, {width}, {chunks}, {streams}, "
                         f"{str(combine).lower()}>",
                         threads=THREADS,
-                        registers=128 if chunks == 1 else 192,
+                        registers=64 if chunks == 1 else 192,
                     )
     for name in (
         "finish_wide",
@@ -141,21 +148,25 @@ class Form(Launchers):
             found = self._plans[key] = (alive, placed)
         return found[1]
 
+    def _storage(self, dtype) -> str:
+        """How a table of this type is stored to gather from."""
+        return STORED[self.gather] if dtype == np.float32 else "Same"
+
     def _stored(self, x):
-        """(name of the storage, table to gather from) for the table x."""
-        if self.gather == "exact" or x.dtype != np.float32:
-            return "Same", x
+        """The table x, stored to gather from."""
+        stored = self._storage(x.dtype)
+        if stored == "Same":
+            return x
         if x.shape[1] % 4:
             raise ValueError(
                 f"tables in {self.gather} need columns in fours, not d = {x.shape[1]}; gather "
                 "exactly, or choose another d."
             )
         y = self.xp.empty(x.shape, np.uint16)
-        stored = STORED[self.gather]
         self.kernel(f"narrow<{stored}>")(
             (ceil_div(x.size, THREADS),), (THREADS,), (x, y, np.int64(x.size))
         )
-        return stored, y
+        return y
 
     def _pattern(self, adjacency):
         """The kernels' arguments from indptr to self_loop."""
@@ -185,8 +196,8 @@ class Form(Launchers):
         plan, shape = self._plan(adjacency), shape_of(d, x0.dtype)
         added0 = (*added0, None, None, None)[:3]
         kind = C_TYPES[x0.dtype]
-        stored, gather0 = self._stored(x0)
-        gather1 = None if x1 is None else self._stored(x1)[1]
+        stored, gather0 = self._storage(x0.dtype), self._stored(x0)
+        gather1 = None if x1 is None else self._stored(x1)
         partial = self.xp.empty((max(plan.segments, 1), streams, d), x0.dtype)
         pattern = self._pattern(adjacency)
         tables = (x0, x1, *added0, added1, y0, y1, partial, np.int32(d))
@@ -299,7 +310,9 @@ class Form(Launchers):
         kind, shape, plan = C_TYPES[z.dtype], shape_of(d, z.dtype), self._plan(adjacency)
         streams = 1 if p is None or p is z else 2
         pattern = self._pattern(adjacency)
-        chunks = next((count for count in CHUNKS if shape.chunks <= count), None)
+        stored = self._storage(z.dtype)
+        there = chunks_of(shape.width, stored)
+        chunks = next((count for count in there if shape.chunks <= count), None)
         if chunks is None:  # too wide for registers
             c, e = self._messages(adjacency, z, p if streams == 2 else None)
             self._by_row(
@@ -315,8 +328,8 @@ class Form(Launchers):
                 *codes,
             )
             return
-        stored, x_z = self._stored(z)
-        x_p = self._stored(p)[1] if streams == 2 else None
+        x_z = self._stored(z)
+        x_p = self._stored(p) if streams == 2 else None
         partial = self.xp.empty((max(plan.segments, 1), streams, d), z.dtype)
         rest = (p, z, *outputs, partial, scale, *codes, np.int32(shape.lanes))
         options = f"{shape.width}, {chunks}, {streams}"

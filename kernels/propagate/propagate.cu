@@ -12,6 +12,9 @@
 
 constexpr int THREADS = 256;
 constexpr int WARPS = THREADS / WARP;
+// A multiprocessor shall hold at least so many blocks; left to itself the assembler reaches for more
+// and spills.
+constexpr int BLOCKS = 4;
 constexpr double EPSILON = 1e-12;
 
 enum Fusion { PROJECTION, SUMMATION, PLAIN };  // PLAIN: nothing is added (none; linear, vanilla: later)
@@ -69,7 +72,7 @@ __device__ __forceinline__ void add_edges(Vec<T, N> (&sum)[STREAMS][CHUNKS], con
         const int count = min(end - base, WARP);
         const int own = lane < count ? indices[base + lane] : 0;
         const T own_scale = scale_in && lane < count ? scale_in[own] : T(1);
-#pragma unroll 4
+#pragma unroll (CHUNKS == 1 ? 4 : 1)
         for (int turn = 0; turn < count; turn += groups) {
             const int edge = turn + group;
             const int64 m = __shfl_sync(FULL_MASK, own, edge);
@@ -246,7 +249,7 @@ __device__ __forceinline__ void to_messages(Vec<T, N> (&sum)[STREAMS][CHUNKS], c
 // bounds[w]…bounds[w+1] of the heavy row rows[w] and does the rest.
 // Tables x_p, x_z are p, z, or those in 16 bits. STREAMS 1: no parallel stream, or both are one.
 template <typename T, typename As, int N, int CHUNKS, int STREAMS, bool COMBINE>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, CHUNKS == 1 ? BLOCKS : 1)
     layer(const int* rows, int n_rows, const int* bounds, int segments, const int* indptr,
           const int* indices, const T* scale_in, const T* scale_out, int self_loop,
           const typename Table<T, As>::Stored* x_p, const typename Table<T, As>::Stored* x_z,
@@ -334,7 +337,7 @@ __device__ __forceinline__ T or_zero(const T* x, int64 at) {
 // y0 = b0 + b1 + b2 + Â x0 and, where STREAMS is 2, y1 = b3 + Â x1; each b may be null.
 // Warps as in `layer`; block y has the columns from y·32·N on.
 template <typename T, typename As, int N, int STREAMS>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, BLOCKS)
     messages(const int* rows, int n_rows, const int* bounds, int segments, const int* indptr,
              const int* indices, const T* scale_in, const T* scale_out, int self_loop,
              const typename Table<T, As>::Stored* gather0,

@@ -29,6 +29,7 @@ KERNEL = (
     "-O1",
     "-ffp-contract=off",
     "-fno-exceptions",
+    "-fno-gnu-unique",  # else two libraries' functions of one name are one
     "-fno-omit-frame-pointer",
     "-Wno-unknown-pragmas",
     "-Wno-tsan",

@@ -339,11 +339,17 @@ class _Function:
             where = _line_of(launch.fault) if launch.fault else ""
             raise EmulatorError(f"{report.value.decode()}{where} [{order.name}]")
         if self.backend.sanitizer == "thread":
-            from .tsan import new_races
+            from .tsan import new_race
 
-            races = new_races()
-            if races:
-                raise EmulatorError(f"{self.instance.name}: data race\n{races}")
+            race = new_race()
+            if race:
+                sentence, address = race
+                spans = ((r.data, r.data + r.bytes, r) for r in regions[: len(pieces)])
+                hit = next((r for low, high, r in spans if low <= address < high), None)
+                array = "shared memory"
+                if hit:
+                    array = f"{hit.name.decode()}[{(address - hit.data) // hit.item}]"
+                raise EmulatorError(f"{self.instance.name}: data race on {array}: {sentence}")
 
     def _compare(self, pieces, first, after, order) -> None:
         for piece, a, b in zip(pieces, first, after, strict=True):

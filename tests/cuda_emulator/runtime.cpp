@@ -38,6 +38,7 @@ __attribute__((weak)) void __tsan_release(void* address);
 namespace emu {
 
 constexpr size_t PAGE = 4096;
+constexpr size_t GUARD = 1 << 20;  // on either side of an array: addresses, not memory
 constexpr size_t STACK = 64 * 1024 + PAGE;  // the lowest page of each is the guard
 constexpr size_t SHARED_LIMIT = 64 * 1024;  // sm_75, dynamic and static together
 constexpr int SHARED_SLOTS = 32;
@@ -712,24 +713,23 @@ static void on_impatience(int, siginfo_t*, void*) {
 
 // ---- one launch -------------------------------------------------------------------------------
 
-static void open_region(Region& r) {
-    const size_t room = (r.bytes + 256 + PAGE - 1) / PAGE * PAGE;
-    r.map_bytes = room + 2 * PAGE;
+// An array lies between guards: flush with the upper one, so that a read past the end faults, or
+// (in the descending order) with the lower one, so that a read before the start does; as near as
+// its alignment lets it: 16 bytes, and the phase of a slice.
+static void open_region(Region& r, bool low) {
+    const size_t room = (r.bytes + 32 + PAGE - 1) / PAGE * PAGE, phase = r.phase % 16;
+    r.map_bytes = room + 2 * GUARD;
     r.map = static_cast<char*>(map(r.map_bytes, PROT_NONE));
-    char *start = r.map + PAGE, *end = start + room;
+    char *start = r.map + GUARD, *end = start + room;
     mprotect(start, room, PROT_READ | PROT_WRITE);
     fill(start, room);
-    // As near to the guard page as its alignment (16 bytes, or the phase of a slice) lets it.
-    r.data = end - (r.bytes + 15) / 16 * 16;
-    const size_t wanted = r.phase % 16, have = reinterpret_cast<uintptr_t>(r.data) % 16;
-    if (wanted != have) r.data += (wanted - have + 16) % 16;
-    while (r.data + r.bytes > end) r.data -= 16;
+    r.data = low ? start + phase : end - (r.bytes + phase + 15) / 16 * 16 + phase;
     memcpy(r.data, r.host, r.bytes);
     if (!r.writable) mprotect(start, room, PROT_READ);
 }
 
 static void check_region(const Region& r, Launch& launch) {
-    const char *start = r.map + PAGE, *end = r.map + r.map_bytes - PAGE;
+    const char *start = r.map + GUARD, *end = r.map + r.map_bytes - GUARD;
     for (const char* p = start; p < end; ++p) {
         if (p == r.data) p += r.bytes;
         if (p >= end) break;
@@ -747,17 +747,6 @@ static void check_region(const Region& r, Launch& launch) {
 using namespace emu;
 
 extern "C" void emu_launch(Launch* launch) {
-    static bool installed = false;
-    if (!installed) {
-        struct sigaction action = {};
-        action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-        action.sa_sigaction = on_fault;
-        sigaction(SIGSEGV, &action, &before_segv);
-        sigaction(SIGBUS, &action, &before_bus);
-        action.sa_sigaction = on_impatience;
-        sigaction(SIGURG, &action, nullptr);
-        installed = true;
-    }
     launch->report[0] = 0;
     launch->fault = nullptr;
     if (launch->watched && !__tsan_create_fiber) {
@@ -767,11 +756,19 @@ extern "C" void emu_launch(Launch* launch) {
     stopped = 0;
     next_block = 0;
     n_blocks = 1ull * launch->grid[0] * launch->grid[1] * launch->grid[2];
-    for (int i = 0; i < launch->n_regions; ++i) open_region(launch->regions[i]);
+    for (int i = 0; i < launch->n_regions; ++i) open_region(launch->regions[i], launch->order == 1);
     for (int i = 0; i < launch->n_patches; ++i) {
         const Patch& patch = launch->patches[i];
         *patch.where = launch->regions[patch.region].data + patch.offset;
     }
+    // For the time of the launch only: the process's own handlers, and another runtime's, stay.
+    struct sigaction action = {}, before_urgent;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+    action.sa_sigaction = on_fault;
+    sigaction(SIGSEGV, &action, &before_segv);
+    sigaction(SIGBUS, &action, &before_bus);
+    action.sa_sigaction = on_impatience;
+    sigaction(SIGURG, &action, &before_urgent);
     std::vector<Worker> workers(launch->workers);
     const int n_threads = int(launch->block[0] * launch->block[1] * launch->block[2]);
     for (Worker& w : workers) {
@@ -801,6 +798,9 @@ extern "C" void emu_launch(Launch* launch) {
         }
         munmap(w.signal_stack, 64 * 1024);
     }
+    sigaction(SIGSEGV, &before_segv, nullptr);
+    sigaction(SIGBUS, &before_bus, nullptr);
+    sigaction(SIGURG, &before_urgent, nullptr);
     if (launch->watched) __tsan_acquire(&launch_end);
     for (int i = 0; i < launch->n_regions; ++i) {
         Region& r = launch->regions[i];

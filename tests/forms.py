@@ -15,7 +15,7 @@ import importlib
 import numpy as np
 import pytest
 
-NUMBER = {"emulator": pytest.mark.emulator, "gpu": pytest.mark.gpu}
+MARKS = {"emulator": pytest.mark.emulator, "gpu": pytest.mark.gpu}
 
 
 @functools.cache
@@ -98,5 +98,5 @@ def forms(operation: str, *names: str) -> list:
             form = Hosted(operation, gpu)
         else:
             form = importlib.import_module(f"pkef_fast.kernels.{operation}.{name}")
-        result.append(pytest.param(form, id=name, marks=NUMBER.get(name, ())))
+        result.append(pytest.param(form, id=name, marks=MARKS.get(name, ())))
     return result

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cuda import Instance, Launchers, ceil_div
+from ..cuda import MAX_POINTERS, Instance, Launchers, Pointers, ceil_div
 from . import EPOCH_STREAM, check_term, draw_caps, key_of
 
 THREADS = 256
@@ -18,7 +18,7 @@ INSTANCES = (
         Instance(name, threads=THREADS, registers=64)
         for name in ("philox", "epoch_numbers", "draw", "draw_slots", "take_users")
     ),
-    Instance("advance", threads=32, registers=32),
+    *(Instance(name, threads=32, registers=32) for name in ("record", "advance")),
 )
 
 
@@ -32,6 +32,7 @@ class Form(Launchers):
         "draw_slots",
         "epoch_users",
         "philox4x32",
+        "record",
         "take_users",
     )
     source, instances = SOURCE, INSTANCES
@@ -93,7 +94,7 @@ class Form(Launchers):
         return rows, positives, negatives
 
     def draw_slots(self, indptr, indices, n_items, caps, users, seed, clock, term, samples):
-        """A batch in a fixed layout: (left, right, count), ends in compact numbers, −1: no row."""
+        """A batch in a fixed layout: (left, right, count), ends as nodes, −1: no row."""
         check_term(term)
         n = len(users)
         slots = n * samples
@@ -105,6 +106,7 @@ class Form(Launchers):
             (
                 indptr,
                 indices,
+                np.int32(len(indptr) - 1),
                 np.int32(n_items),
                 caps,
                 users,
@@ -128,6 +130,15 @@ class Form(Launchers):
             (THREADS,),
             (epoch_users, clock, np.int32(batch), np.int32(size), users),
         )
+
+    def record(self, values, clock, log):
+        """log[clock[0]] = values, () float64 each."""
+        for first in range(0, len(values), MAX_POINTERS):
+            some = values[first : first + MAX_POINTERS]
+            sizes = (np.int32(first), np.int32(log.shape[1]))
+            self.kernel("record")(
+                (1,), (32,), (Pointers(some), np.int32(len(some)), clock, *sizes, log)
+            )
 
     def advance(self, clock):
         """Count a step: clock += 1."""

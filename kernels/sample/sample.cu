@@ -65,10 +65,10 @@ __global__ void __launch_bounds__(THREADS)
 }
 
 // A fixed layout: slot i·samples + d is draw d of user number i of the batch, −1 where that is
-// beyond the user's cap. Ends are compact numbers: user i is i, item v is n + v. Negatives follow
-// all positives, n·samples later. The last block counts the rows that are there.
+// beyond the user's cap. Ends are nodes: item v is first_item + v. Negatives follow all positives,
+// n·samples later. The last block counts the rows that are there.
 __global__ void __launch_bounds__(THREADS)
-    draw_slots(const int* indptr, const int* indices, int n_items, const int* caps,
+    draw_slots(const int* indptr, const int* indices, int first_item, int n_items, const int* caps,
                const int* users, int n, int samples, uint32 key0, uint32 key1, const uint32* clock,
                uint32 term, int* left, int* right, int* count) {
     if (blockIdx.x + 1 == gridDim.x) {
@@ -86,9 +86,9 @@ __global__ void __launch_bounds__(THREADS)
         const int start = indptr[user];
         one_draw(indices + start, indptr[user + 1] - start, n_items, d, user, clock[1], term,
                  make_uint2(key0, key1), positive, negative);
-        node = i;
-        positive += n;
-        negative += n;
+        node = user;
+        positive += first_item;
+        negative += first_item;
     }
     left[slot] = left[slots + slot] = node;
     right[slot] = positive;
@@ -100,6 +100,14 @@ __global__ void __launch_bounds__(THREADS)
     take_users(const int* epoch_users, const uint32* clock, int batch, int size, int* users) {
     const int i = global_thread();
     if (i < size) users[i] = epoch_users[int64(clock[0]) * batch + i];
+}
+
+// Row clock[0] of `log` (steps, columns) gets the values, from column `first` on.
+__global__ void __launch_bounds__(WARP)
+    record(const __grid_constant__ Pointers<const double> values, int n, const uint32* clock,
+           int first, int columns, double* log) {
+    const int i = threadIdx.x;
+    if (i < n) log[int64(clock[0]) * columns + first + i] = *values.at[i];
 }
 
 // On to the next step: of the epoch in clock[0], of the run in clock[1].

@@ -19,8 +19,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from .device import Device
 
 _recording = True
@@ -157,7 +155,7 @@ def backward(loss: Tensor) -> None:
     expect(loss.data.ndim == 0, "backward", f"the loss has shape {loss.shape}, not ()")
     if loss.record is None:
         raise ValueError("backward: the loss was not recorded; was it computed under no_grad?")
-    loss.record.d_outputs[loss.index] = np.ones_like(loss.data)
+    loss.record.d_outputs[loss.index] = loss.device.xp.ones_like(loss.data)
     todo, seen, leaves = [loss.record], {id(loss.record)}, set()
     while todo:
         record = heapq.heappop(todo)

@@ -5,7 +5,7 @@ Each pair stands together: what the forward saves is what the adjoint reads.
 
 from __future__ import annotations
 
-import numpy as np
+import itertools
 
 from .autograd import Op, expect
 
@@ -59,19 +59,20 @@ multiply = Op("multiply", _multiply, _multiply_adjoint)
 
 
 def _concatenate(kernels, *parts):
-    return np.concatenate(parts, axis=1), tuple(part.shape[1] for part in parts)
+    return kernels.xp.concatenate(parts, axis=1), tuple(part.shape[1] for part in parts)
 
 
 def _concatenate_adjoint(kernels, saved, needs, d_out):
-    pieces = np.split(d_out, np.cumsum(saved)[:-1], axis=1)
-    return tuple(np.ascontiguousarray(piece) for piece in pieces)
+    ends = list(itertools.accumulate(saved))
+    pieces = zip([0, *ends], ends, strict=False)
+    return tuple(kernels.xp.ascontiguousarray(d_out[:, a:b]) for a, b in pieces)
 
 
 concatenate = Op("concatenate", _concatenate, _concatenate_adjoint)
 
 
 def _stack(kernels, *parts):
-    return np.stack(parts), ()
+    return kernels.xp.stack(parts), ()
 
 
 def _stack_adjoint(kernels, saved, needs, d_out):
@@ -211,7 +212,7 @@ def _propagate_adjoint(kernels, saved, needs, d_p_sum, d_z_sum, d_next):
     d_p, d_z = None, d_next
     d_weights = []
     if d_next is None and d_z_sum is None:
-        d_z_sum = np.zeros_like(d_p_sum)
+        d_z_sum = kernels.xp.zeros_like(d_p_sum)
     for i in reversed(range(len(trail))):
         d_p, d_z, d_weight, d_bias = kernels.propagate.layer_adjoint(
             adjacency,
@@ -253,7 +254,7 @@ def _dot(kernels, tables, *, row, pairs, factor):
 
 def _dot_adjoint(kernels, saved, needs, d_out):
     tables, row, pairs, factor = saved
-    d_tables = np.zeros_like(tables)
+    d_tables = kernels.xp.zeros_like(tables)
     d_tables[row], _ = kernels.pme.dot_adjoint(d_out, tables[row], pairs, factor, None)
     return (d_tables,)
 
@@ -274,7 +275,7 @@ def _bilinear(kernels, tables, relation, *, k, pairs, factor):
 
 def _bilinear_adjoint(kernels, saved, needs, d_out):
     tables, relation, k, pairs, factor = saved
-    d_tables, d_relation = np.zeros_like(tables), np.zeros_like(relation)
+    d_tables, d_relation = (kernels.xp.zeros_like(x) for x in (tables, relation))
     d_tables[k], d_relation[k] = kernels.pme.dot_adjoint(
         d_out, tables[k], pairs, factor, relation[k]
     )
@@ -315,7 +316,7 @@ def _unique(kernels, tables, *, level, j, k, pairs, t, factor):
 
 def _unique_adjoint(kernels, saved, needs, d_out):
     level, shape, j, k, settings, inner = saved
-    d_tables = np.zeros(shape, d_out.dtype)
+    d_tables = kernels.xp.zeros(shape, d_out.dtype)
     adjoint = getattr(kernels.pme, f"unique_{level}_adjoint")
     d_tables[j], d_tables[k] = adjoint(d_out, *settings, inner)
     return (d_tables,)
@@ -324,15 +325,21 @@ def _unique_adjoint(kernels, saved, needs, d_out):
 unique = Op("unique", _unique, _unique_adjoint)
 
 
-def _bpr(kernels, scores, *, reduction):
-    """mean or sum of softplus(−(s⁺ − s⁻)) over rows [positives; negatives]: a float64 scalar."""
-    loss, d_scores = kernels.bpr.bpr(scores, reduction)
+def _bpr(kernels, scores, *, reduction, slots=None):
+    """mean or sum of softplus(−(s⁺ − s⁻)) over rows [positives; negatives]: a float64 scalar.
+
+    `slots` are (present, count) of a batch whose shapes are fixed: not all rows are there.
+    """
+    if slots is None:
+        loss, d_scores = kernels.bpr.bpr(scores, reduction)
+    else:
+        loss, d_scores = kernels.bpr.bpr_slots(scores, *slots, reduction)
     return loss, (d_scores,)
 
 
 def _bpr_adjoint(kernels, saved, needs, d_out):
     (d_scores,) = saved
-    return (d_scores * d_scores.dtype.type(d_out),)
+    return (d_scores * d_out.astype(d_scores.dtype),)
 
 
 bpr = Op("bpr", _bpr, _bpr_adjoint)
@@ -341,12 +348,12 @@ bpr = Op("bpr", _bpr, _bpr_adjoint)
 def _weigh(kernels, *losses, weights):
     """Σ weight·loss over scalars."""
     total = sum(weight * loss for weight, loss in zip(weights, losses, strict=True))
-    return np.asarray(total, dtype=np.float64), (weights,)
+    return kernels.xp.asarray(total, dtype="float64"), (weights,)
 
 
 def _weigh_adjoint(kernels, saved, needs, d_out):
     (weights,) = saved
-    return tuple(np.asarray(weight * d_out) for weight in weights)
+    return tuple(kernels.xp.asarray(weight * d_out) for weight in weights)
 
 
 weigh = Op("weigh", _weigh, _weigh_adjoint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,13 @@ def pytest_addoption(parser):
         for other in [parser._anonymous, *parser._groups]:
             other.options = [one for one in other.options if "--fixtures" not in one.names()]
     group.addoption(
+        "--device",
+        dest="fixture_device",
+        metavar="NAME",
+        help="device to replay fixtures on: reference, cpu, emulator, cuda:0 … "
+        "(default: reference, cpu and emulator)",
+    )
+    group.addoption(
         "--fixtures",
         dest="fixture_folder",
         metavar="DIR",
@@ -33,3 +41,32 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data is not at {folder}")
     return folder
+
+
+@functools.cache
+def cuda_backend(name: str):
+    """The emulator, or the GPU of this machine; skips aloud where there is none."""
+    if name == "emulator":
+        from cuda_emulator import EmulatorBackend
+
+        return EmulatorBackend()
+    try:
+        from pkef_fast.kernels.cuda.cupy_backend import CupyBackend, import_cupy
+
+        available = import_cupy().cuda.is_available()
+    except ImportError as error:
+        pytest.skip(f"no GPU test: {error}")
+    if not available:
+        pytest.skip("no GPU test: CuPy finds no CUDA driver or no GPU")
+    return CupyBackend()
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("emulator", marks=pytest.mark.emulator),
+        pytest.param("gpu", marks=pytest.mark.gpu),
+    ]
+)
+def backend(request):
+    """What CUDA launchers run on: `Form(backend)` of an operation's `cuda.py`."""
+    return cuda_backend(request.param)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..jit import FAST, parallel, serial
 from ..memory import empty, empty_like
-from . import EPSILON, Pairs
+from . import EPSILON, Pairs, padded
 
 __all__ = [
     "compact",
@@ -36,42 +36,49 @@ PIECES = 32
 @serial()
 def _mark(numbers, place):
     for i in range(len(numbers)):
-        place[numbers[i]] = 1
+        if numbers[i] >= 0:
+            place[numbers[i]] = 1
 
 
 @serial()
 def _renumber(numbers, place):
     out = np.empty(len(numbers), np.int32)
     for i in range(len(numbers)):
-        out[i] = place[numbers[i]]
+        out[i] = place[numbers[i]] if numbers[i] >= 0 else -1
     return out
 
 
-def compact(node_lists, n_nodes):
+def compact(node_lists, n_nodes, capacity=None):
     """Distinct nodes of the lists, rising, and the lists in those numbers."""
     place = np.zeros(n_nodes, np.int32)
     for numbers in node_lists:
         _mark(numbers, place)
     nodes = np.flatnonzero(place).astype(np.int32)
     place[nodes] = np.arange(len(nodes), dtype=np.int32)
-    return nodes, tuple(_renumber(numbers, place) for numbers in node_lists)
+    lists = tuple(_renumber(numbers, place) for numbers in node_lists)
+    return padded(nodes, capacity), lists
 
 
 @serial()
 def _counting_sort(left, right, ptr, slots):
     count = len(left)
     for i in range(count):
-        ptr[left[i] + 1] += 1
-        ptr[right[i] + 1] += 1
+        if left[i] >= 0:
+            ptr[left[i] + 1] += 1
+            ptr[right[i] + 1] += 1
     for n in range(len(ptr) - 1):
         ptr[n + 1] += ptr[n]
     cursor = ptr[:-1].copy()
     for i in range(count):
-        slots[cursor[left[i]]] = i
-        cursor[left[i]] += 1
+        if left[i] >= 0:
+            slots[cursor[left[i]]] = i
+            cursor[left[i]] += 1
     for i in range(count):
-        slots[cursor[right[i]]] = count + i
-        cursor[right[i]] += 1
+        if left[i] >= 0:
+            slots[cursor[right[i]]] = count + i
+            cursor[right[i]] += 1
+    for i in range(ptr[-1], 2 * count):  # of absent pairs
+        slots[i] = -1
 
 
 def index_pairs(left, right, n_compact):
@@ -85,6 +92,9 @@ def index_pairs(left, right, n_compact):
 @parallel()
 def _take_rows(table, nodes, out):
     for i in nb.prange(len(nodes)):
+        if nodes[i] < 0:
+            out[i] = 0
+            continue
         for j in range(table.shape[1]):
             out[i, j] = table[nodes[i], j]
 
@@ -116,6 +126,7 @@ def _put_rows(rows, nodes, out):
 def gather_adjoint(d_rows, nodes, n_nodes):
     """K tables (N, d), zero but for rows `nodes`."""
     tables = [empty((n_nodes, d_rows.shape[2]), d_rows.dtype) for _ in d_rows]
+    nodes = nodes[: np.count_nonzero(nodes >= 0)]
     for rows, table in zip(d_rows, tables, strict=True):
         _put_rows(rows, nodes, table)
     return tables
@@ -125,8 +136,9 @@ def gather_adjoint(d_rows, nodes, n_nodes):
 def _pair_dots(x, y, left, right, m, out):
     for r in nb.prange(len(left)):
         total = x.dtype.type(0)
-        for j in range(x.shape[1]):
-            total += x[left[r], j] * y[right[r], j]
+        if left[r] >= 0:
+            for j in range(x.shape[1]):
+                total += x[left[r], j] * y[right[r], j]
         out[r] = m * total
 
 
@@ -228,6 +240,10 @@ def _softmax_adjoint_row(gates, d_gates):
 def _side_pairs(own, left, right, c, logits, bias, m, gates, products, mixes, scores):
     for r in nb.prange(len(left)):
         u, v = left[r], right[r]
+        if u < 0:
+            gates[r] = 0
+            products[r] = mixes[r] = scores[r] = 0
+            continue
         total = own.dtype.type(0)
         for a in range(own.shape[1]):
             total += own[u, a] * own[v, a]
@@ -245,6 +261,8 @@ def _side_pairs_adjoint(d_scores, left, right, c, m, gates, products, mixes, w, 
     """Of each pair: weight of the inner product, gradients of logits and of both ends' c."""
     for r in nb.prange(len(left)):
         u, v = left[r], right[r]
+        if u < 0:
+            continue
         g = m * d_scores[r]
         w[r] = g * mixes[r]
         g *= products[r]
@@ -453,6 +471,10 @@ def _interaction_pairs(tables, k, left, right, sums, roots, cosines):
     n_behaviors, _, d = tables.shape
     for r in nb.prange(len(left)):
         u, v = left[r], right[r]
+        if u < 0:
+            sums[r] = cosines[r] = 0
+            roots[r] = 1
+            continue
         for j in range(n_behaviors):
             total = tables.dtype.type(0)
             square = tables.dtype.type(EPSILON)
@@ -472,6 +494,10 @@ def _interaction_pairs(tables, k, left, right, sums, roots, cosines):
 @parallel(fastmath=FAST)
 def _interaction_gates(k, left, right, logits, bias, t, m, sums, cosines, gates, mixes, scores):
     for r in nb.prange(len(left)):
+        if left[r] < 0:
+            gates[r] = 0
+            mixes[r] = scores[r] = 0
+            continue
         _softmax_row(logits[left[r]], logits[right[r]], bias, gates[r])
         mix = gates[r, 0]
         for j in range(len(bias)):

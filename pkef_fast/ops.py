@@ -237,49 +237,55 @@ propagate = Op("propagate", _propagate, _propagate_adjoint)
 
 
 def _gather(kernels, *tables, nodes):
-    return kernels.pme.gather(tables, nodes), (nodes, len(tables[0]))
+    """Rows `nodes` of K tables: all of them (K, B, d), then each (B, d), which are views of it.
+
+    What reads one table takes that: its gradient is then one table's, not K.
+    """
+    rows = kernels.pme.gather(tables, nodes)
+    return (rows, *rows), (nodes, len(tables[0]))
 
 
-def _gather_adjoint(kernels, saved, needs, d_out):
-    return kernels.pme.gather_adjoint(d_out, *saved)
+def _gather_adjoint(kernels, saved, needs, d_all, *d_each):
+    gradients = []
+    for k, d_rows in enumerate(d_each):
+        d_rows = _total(kernels, None if d_all is None else d_all[k], d_rows)
+        if d_rows is not None:
+            (d_rows,) = kernels.pme.gather_adjoint(d_rows[None], *saved)
+        gradients.append(d_rows)
+    return tuple(gradients)
 
 
 gather = Op("gather", _gather, _gather_adjoint)
 
 
-def _dot(kernels, tables, *, row, pairs, factor):
-    """factor·⟨x_l, x_r⟩ of each pair (l, r), x = tables[row]."""
-    return kernels.pme.dot(tables[row], pairs, factor, None), (tables, row, pairs, factor)
+def _dot(kernels, x, *, pairs, factor):
+    """factor·⟨x_l, x_r⟩ of each pair (l, r)."""
+    return kernels.pme.dot(x, pairs, factor, None), (x, pairs, factor)
 
 
 def _dot_adjoint(kernels, saved, needs, d_out):
-    tables, row, pairs, factor = saved
-    d_tables = kernels.xp.zeros_like(tables)
-    d_tables[row], _ = kernels.pme.dot_adjoint(d_out, tables[row], pairs, factor, None)
-    return (d_tables,)
+    d_x, _ = kernels.pme.dot_adjoint(d_out, *saved, None)
+    return (d_x,)
 
 
 dot = Op("dot", _dot, _dot_adjoint)
 
 
-def _bilinear(kernels, tables, relation, *, k, pairs, factor):
-    """factor·Σ_a x_la x_ra r_a of each pair, x = tables[k], r = relation[k]."""
+def _bilinear(kernels, x, relation, *, k, pairs, factor):
+    """factor·Σ_a x_la x_ra r_a of each pair, r = relation[k]."""
     expect(
-        relation.shape == (len(tables), tables.shape[2]),
+        relation.shape[1:] == x.shape[1:],
         "bilinear",
-        f"relation {relation.shape} does not fit tables {tables.shape}",
+        f"relation {relation.shape} does not fit a table {x.shape}",
     )
-    scores = kernels.pme.dot(tables[k], pairs, factor, relation[k])
-    return scores, (tables, relation, k, pairs, factor)
+    return kernels.pme.dot(x, pairs, factor, relation[k]), (x, relation, k, pairs, factor)
 
 
 def _bilinear_adjoint(kernels, saved, needs, d_out):
-    tables, relation, k, pairs, factor = saved
-    d_tables, d_relation = (kernels.xp.zeros_like(x) for x in (tables, relation))
-    d_tables[k], d_relation[k] = kernels.pme.dot_adjoint(
-        d_out, tables[k], pairs, factor, relation[k]
-    )
-    return d_tables, d_relation
+    x, relation, k, pairs, factor = saved
+    d_relation = kernels.xp.zeros_like(relation)
+    d_x, d_relation[k] = kernels.pme.dot_adjoint(d_out, x, pairs, factor, relation[k])
+    return d_x, d_relation
 
 
 bilinear = Op("bilinear", _bilinear, _bilinear_adjoint)
@@ -307,19 +313,16 @@ def _pme_adjoint(kernels, saved, needs, d_out):
 pme = Op("pme", _pme, _pme_adjoint)
 
 
-def _unique(kernels, tables, *, level, j, k, pairs, t, factor):
+def _unique(kernels, table_j, table_k, *, level, pairs, t, factor):
     """Scores of what behaviour j knows and k does not (Eq. 16, 20)."""
-    settings = (tables[j], tables[k], pairs, t, factor)
+    settings = (table_j, table_k, pairs, t, factor)
     scores, saved = getattr(kernels.pme, f"unique_{level}")(*settings)
-    return scores, (level, tables.shape, j, k, settings, saved)
+    return scores, (level, settings, saved)
 
 
 def _unique_adjoint(kernels, saved, needs, d_out):
-    level, shape, j, k, settings, inner = saved
-    d_tables = kernels.xp.zeros(shape, d_out.dtype)
-    adjoint = getattr(kernels.pme, f"unique_{level}_adjoint")
-    d_tables[j], d_tables[k] = adjoint(d_out, *settings, inner)
-    return (d_tables,)
+    level, settings, inner = saved
+    return getattr(kernels.pme, f"unique_{level}_adjoint")(d_out, *settings, inner)
 
 
 unique = Op("unique", _unique, _unique_adjoint)

@@ -10,6 +10,8 @@ from ..config import Config
 from ..kernels import rank
 from ..kernels.pme import EPSILON, Pairs
 
+Rows = tuple[Tensor, ...]  # (K, B, d) of all behaviours, then (B, d) of each
+
 
 class PmeHead:
     """Projected experts under a gate (paper Sec. 4.3).
@@ -39,10 +41,10 @@ class PmeHead:
         name = "gate" if self.config.gate == "shared" else f"gate.{k}"
         return parameters[f"{name}.weight"], parameters[f"{name}.bias"]
 
-    def scores(self, tables: Tensor, parameters: dict, k: int, n_users: int, pairs: Pairs):
-        """Cascade scores (R,) of behaviour k's pairs; tables (K, B, d) of the batch's nodes."""
+    def scores(self, rows: Rows, parameters: dict, k: int, n_users: int, pairs: Pairs) -> Tensor:
+        """Cascade scores (R,) of behaviour k's pairs; `rows` are the batch's, by `ops.gather`."""
         return ops.pme(
-            tables,
+            rows[0],
             *self._gate(parameters, k),
             level=self.config.projection_level,
             k=k,
@@ -103,10 +105,10 @@ class BilinearHead:
         """Behaviours whose tables the cascade score of k reads."""
         return frozenset((k,))
 
-    def scores(self, tables: Tensor, parameters: dict, k: int, n_users: int, pairs: Pairs):
-        """Cascade scores (R,) of behaviour k's pairs."""
+    def scores(self, rows: Rows, parameters: dict, k: int, n_users: int, pairs: Pairs) -> Tensor:
+        """Cascade scores (R,) of behaviour k's pairs; `rows` are the batch's, by `ops.gather`."""
         return ops.bilinear(
-            tables, parameters["relation"], k=k, pairs=pairs, factor=self.config.score_scale
+            rows[1 + k], parameters["relation"], k=k, pairs=pairs, factor=self.config.score_scale
         )
 
     def scorer(self, tables: dict[int, np.ndarray], parameters: dict, k: int, n_users: int):

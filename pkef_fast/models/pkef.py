@@ -108,29 +108,27 @@ class Pkef:
             # The heads see the batch's nodes alone; a table that nobody reads is not gathered, and
             # stands in the stack as another one so that behaviours keep their places.
             stand_in = Z[min(read)]
-            tables = ops.gather(
+            experts = ops.gather(
                 *(Z.get(j, stand_in) for j in range(self.n_behaviors)), nodes=batch.nodes
             )
         for term in own:
             scores["cascade", term] = self.head.scores(
-                tables, self.parameters, term.k, batch.n_users, batch.pairs[term]
+                experts, self.parameters, term.k, batch.n_users, batch.pairs[term]
             )
         if parallel:
             order = sorted(parallel)
-            rows = ops.gather(*(P[k] for k in order), nodes=batch.nodes)
+            _, *rows = ops.gather(*(P[k] for k in order), nodes=batch.nodes)
             for term in own:
                 scores["parallel", term] = ops.dot(
-                    rows,
-                    row=order.index(term.k),
+                    rows[order.index(term.k)],
                     pairs=batch.pairs[term],
                     factor=config.score_scale,
                 )
         for term in pairs:
             scores["unique", term] = ops.unique(
-                tables,
+                experts[1 + term.other],
+                experts[1 + term.k],
                 level=config.projection_level,
-                j=term.other,
-                k=term.k,
                 pairs=batch.pairs[term],
                 t=config.projection_scale,
                 factor=config.score_scale,

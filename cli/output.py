@@ -99,7 +99,7 @@ class ProgressReport(Observer):
             self._task = self._bar.add_task("training", total=total, completed=trainer.step)
             self._bar.start()
 
-    def stepped(self, trainer: Trainer, loss: float) -> None:
+    def stepped(self, trainer: Trainer, loss: float | None) -> None:
         if self._bar:
             self._bar.update(self._task, completed=trainer.step)
 

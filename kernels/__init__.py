@@ -5,7 +5,8 @@ In the order in which the data of a training step passes them:
     sample → propagate → pme → bpr → (adjoints, backwards) → adam → rank
 
 `linear` and `gate` serve the fusion schemes and heads that need dense maps. An operation's
-`__init__.py` is its contract, `reference.py` the NumPy truth, `cpu.py` the Numba form.
+`__init__.py` is its contract, `reference.py` the NumPy truth, `cpu.py` the Numba form, `cuda.py`
+with its `.cu` source the CUDA form; `cuda/` is what the CUDA forms share.
 """
 
 from __future__ import annotations
@@ -15,6 +16,11 @@ import importlib.util
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .cuda import Backend, forms
 
 OPERATIONS = ("sample", "propagate", "pme", "bpr", "linear", "gate", "adam", "rank")
 
@@ -25,42 +31,73 @@ class NoSuchDevice(ValueError):
 
 @dataclass(frozen=True)
 class Kernels:
-    """All operations in one device's form; every form has the same functions and parameters."""
+    """All operations in one device's form, and the arrays that they work on.
+
+    Every form has the same functions and parameters. `xp` is the array module; `backend` launches
+    and copies on a CUDA device, and is None where arrays are NumPy's and calls are done at once.
+    """
 
     device: str
-    sample: ModuleType
-    propagate: ModuleType
-    pme: ModuleType
-    bpr: ModuleType
-    linear: ModuleType
-    gate: ModuleType
-    adam: ModuleType
-    rank: ModuleType
+    sample: Any
+    propagate: Any
+    pme: Any
+    bpr: Any
+    linear: Any
+    gate: Any
+    adam: Any
+    rank: Any
+    xp: ModuleType = np
+    backend: Backend | None = None
+
+    def place(self, x: Any) -> Any:
+        """`x` with its NumPy arrays on the device: an array, or a (named) tuple of anything."""
+        if isinstance(x, np.ndarray):
+            return self.xp.asarray(x)
+        if isinstance(x, tuple):
+            parts = [self.place(part) for part in x]
+            return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
+        return x
+
+    def to_host(self, x: Any) -> np.ndarray:
+        """A NumPy array of the device's array `x`."""
+        return np.asarray(x) if self.backend is None else self.backend.to_host(x)
 
 
 @cache
 def load(device: str) -> Kernels:
-    """The kernels of a device: "reference" (NumPy), "cpu" (Numba); an error for any other.
+    """The kernels of a device: "reference" (NumPy), "cpu" (Numba), "cuda:N"; else an error.
 
-    Nothing falls back silently: a CUDA device raises until its kernels and a GPU are there.
+    Nothing falls back silently: a CUDA device raises where there is no driver, no GPU of that
+    number, or one that is too old.
     """
-    form = {"reference": "reference", "cpu": "cpu"}.get(device)
-    if form is None:
-        raise NoSuchDevice(_why_not(device))
-    modules = {name: importlib.import_module(f".{name}.{form}", __name__) for name in OPERATIONS}
-    return Kernels(device=device, **modules)
+    if device in ("reference", "cpu"):
+        modules = {
+            name: importlib.import_module(f".{name}.{device}", __name__) for name in OPERATIONS
+        }
+        return Kernels(device=device, **modules)
+    kind, _, number = device.partition(":")
+    if kind != "cuda" or not number.isdigit():
+        raise NoSuchDevice(
+            f"device {device!r} is unknown; use cpu, reference, auto, or a CUDA device as 0 or "
+            "cuda:0"
+        )
+    missing = _why_not(int(number))
+    if missing:
+        raise NoSuchDevice(f"device {device!r} cannot be used: {missing}; use --device cpu")
+    from .cuda.cupy_backend import CupyBackend
+
+    return on(CupyBackend(int(number)), device)
 
 
-def _why_not(device: str) -> str:
-    if not device.startswith("cuda:"):
-        return f"device {device!r} is unknown; use cpu, reference, or a CUDA device as 0 or cuda:0"
+def on(backend: Backend, device: str) -> Kernels:
+    """The CUDA forms of all operations on `backend`, as the kernels of a device of this name."""
+    return Kernels(device=device, xp=backend.xp, backend=backend, **forms(backend))
+
+
+def _why_not(number: int) -> str | None:
+    """What keeps GPU `number` from being used, or None."""
     if importlib.util.find_spec("cupy") is None:
-        missing = "CuPy is not installed"
-    else:
-        import cupy
+        return "CuPy is not installed (pip install 'pkef-fast[cuda12]' or 'pkef-fast[cuda13]')"
+    from .cuda.cupy_backend import why_not
 
-        if not cupy.cuda.is_available():
-            missing = "CuPy finds no CUDA driver or no GPU"
-        else:
-            missing = "this version has no CUDA kernels yet"
-    return f"device {device!r} cannot be used: {missing}; use --device cpu"
+    return why_not(number)

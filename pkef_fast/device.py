@@ -2,26 +2,128 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from . import kernels
 from .errors import DeviceError
 
+GIB = 2**30
+TF32_FROM = 80  # compute capability
+# How tables to gather from may be stored on a GPU; sums are the model's precision all the same.
+GATHERS = ("exact", "bfloat16", "float16")
+
 
 @dataclass(frozen=True)
 class Device:
-    """A place for arrays: its name, its array module and its kernels."""
+    """A place for arrays: its name, its array module and its kernels.
+
+    Attributes
+    ----------
+    capture : bool
+        Whether a step is recorded once and replayed (a CUDA graph), or launched call by call.
+    """
 
     name: str
     xp: ModuleType
     kernels: kernels.Kernels
+    capture: bool = False
+
+    @property
+    def fixed_shapes(self) -> bool:
+        """Whether steps work on arrays of fixed shape, so that the host need not wait for sizes."""
+        return self.kernels.backend is not None
+
+    def place(self, x: Any) -> Any:
+        """`x` with its NumPy arrays on the device: an array, or a (named) tuple of anything."""
+        return self.kernels.place(x)
+
+    def to_host(self, array: Any) -> np.ndarray:
+        """A NumPy array of a device's; waits for it."""
+        return self.kernels.to_host(array)
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Work on this device; what its driver reports becomes a DeviceError of one sentence."""
+        backend = self.kernels.backend
+        if backend is None:
+            yield
+            return
+        with backend.active():
+            try:
+                yield
+            except Exception as error:
+                sentence = backend.explain(error)
+                if sentence is None:
+                    raise
+                raise DeviceError(f"device {self.name!r} cannot go on: {sentence}.") from error
+
+    def expect_memory(self, wanted: int, what: str) -> None:
+        """DeviceError unless about `wanted` bytes are free; `what` names what needs them."""
+        memory = self.kernels.backend.memory() if self.kernels.backend else None
+        if memory is not None and wanted > memory[0]:
+            raise DeviceError(
+                f"device {self.name!r} has {memory[0] / GIB:.1f} of {memory[1] / GIB:.1f} GiB "
+                f"free, and {what} needs about {wanted / GIB:.1f} GiB; choose a smaller d or fewer "
+                "layers."
+            )
+
+    @property
+    def compiled_ahead(self) -> tuple[str, ...]:
+        """Operations whose kernels `compile` compiles; the others' are when first called."""
+        return kernels.OPERATIONS if self.kernels.backend is not None else ()
+
+    def compile(self, operation: str) -> None:
+        """Compile an operation's kernels, or find them compiled."""
+        getattr(self.kernels, operation).compile()
+
+    def replayed(self, function: Callable[[], Any]) -> Callable[[], Any]:
+        """A callable that does what `function()` does, recorded at its second call if `capture`.
+
+        The first call runs `function` as it is, for compiling is not allowed while recording.
+        """
+        if not self.capture:
+            return function
+        state: dict[str, Callable] = {}
+
+        def run():
+            if "replay" in state:
+                state["replay"]()
+            elif "ran" in state:
+                state["replay"] = self.kernels.backend.capture(function)
+                state["replay"]()
+            else:
+                state["ran"] = function
+                function()
+
+        return run
 
 
-def device(name: str | int | Device = "cpu") -> Device:
-    """The device called `name`: "cpu", "reference", or a GPU as 0, "0" or "cuda:0".
+def device(
+    name: str | int | Device = "cpu",
+    *,
+    gather: str = "exact",
+    tensor_cores: bool = False,
+    capture: bool = True,
+) -> Device:
+    """The device called `name`: "cpu", "reference", "auto", or a GPU as 0, "0" or "cuda:0".
+
+    Parameters
+    ----------
+    name : str, int or Device
+        "auto" is the first GPU if there is a usable one, else the CPU.
+    gather : str
+        How a GPU stores the tables that neighbour sums read: "exact", or in half the bytes as
+        "bfloat16" or "float16".
+    tensor_cores : bool
+        Let a GPU round the operands of dense products to TF32; needs compute capability 8.0.
+    capture : bool
+        Let a GPU record a training step once and replay it; False launches each kernel by itself.
 
     Raises
     ------
@@ -33,10 +135,42 @@ def device(name: str | int | Device = "cpu") -> Device:
     text = str(name)
     if text.isdigit():
         text = f"cuda:{text}"
+    if gather not in GATHERS:
+        raise DeviceError(f"gather cannot be {gather!r}; wanted one of {', '.join(GATHERS)}.")
+    if text == "auto":
+        try:
+            return device("cuda:0", gather=gather, tensor_cores=tensor_cores, capture=capture)
+        except DeviceError:
+            text = "cpu"
     try:
-        return Device(name=text, xp=np, kernels=kernels.load(text))
+        forms = kernels.load(text)
     except kernels.NoSuchDevice as error:
         raise DeviceError(f"{error}.") from error
+    if forms.backend is None:
+        if (gather, tensor_cores) != ("exact", False) and str(name) != "auto":
+            raise DeviceError(f"device {text!r} has no gather or tensor_cores to choose; CUDA has.")
+        return Device(name=text, xp=np, kernels=forms)
+    return on(forms.backend, text, gather=gather, tensor_cores=tensor_cores, capture=capture)
+
+
+def on(
+    backend: Any,
+    name: str,
+    *,
+    gather: str = "exact",
+    tensor_cores: bool = False,
+    capture: bool = True,
+) -> Device:
+    """A device of a backend (`kernels.cuda.Backend`), with options of its own."""
+    if tensor_cores and backend.capability < TF32_FROM:
+        raise DeviceError(
+            f"device {name!r} has no tensor cores for TF32; they come with compute capability 8.0."
+        )
+    forms = kernels.on(backend, name)
+    forms.propagate.gather = gather
+    for linear in (forms.linear, forms.propagate.linear):
+        linear.tensor_cores = tensor_cores
+    return Device(name=name, xp=backend.xp, kernels=forms, capture=capture)
 
 
 def set_threads(count: int | None) -> int:

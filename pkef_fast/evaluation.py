@@ -65,8 +65,8 @@ def evaluate(
 ) -> Evaluation:
     """Rank every test pair of the data set by a `kernels.rank` scorer."""
     start = time.perf_counter()
-    seen = dataset.interactions[-1]
-    ranks, tied = kernels.rank.ranks(scorer, dataset.test_users, dataset.test_items, *seen)
+    arguments = (scorer, dataset.test_users, dataset.test_items, *dataset.interactions[-1])
+    ranks, tied = map(kernels.to_host, kernels.rank.ranks(*kernels.place(arguments)))
     return Evaluation(
         figures(ranks, cutoffs),
         ranks,

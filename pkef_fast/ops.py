@@ -5,15 +5,17 @@ Each pair stands together: what the forward saves is what the adjoint reads.
 
 from __future__ import annotations
 
-import numpy as np
+import itertools
 
 from .autograd import Op, expect
 
 
-def _total(*gradients):
+def _total(kernels, *gradients):
     """Sum of those that are not None; a new array unless there is only one."""
     there = [gradient for gradient in gradients if gradient is not None]
-    return sum(there[1:], there[0]) if there else None
+    if len(there) < 2:
+        return there[0] if there else None
+    return kernels.linear.total(*there)
 
 
 # ---- small operations: what models/pkf.py writes the paper's streams with --------------------
@@ -21,7 +23,7 @@ def _total(*gradients):
 
 def _add(kernels, a, b):
     expect(a.shape == b.shape, "add", f"shapes {a.shape} and {b.shape} differ")
-    return a + b, ()
+    return kernels.linear.total(a, b), ()
 
 
 def _add_adjoint(kernels, saved, needs, d_out):
@@ -57,19 +59,20 @@ multiply = Op("multiply", _multiply, _multiply_adjoint)
 
 
 def _concatenate(kernels, *parts):
-    return np.concatenate(parts, axis=1), tuple(part.shape[1] for part in parts)
+    return kernels.xp.concatenate(parts, axis=1), tuple(part.shape[1] for part in parts)
 
 
 def _concatenate_adjoint(kernels, saved, needs, d_out):
-    pieces = np.split(d_out, np.cumsum(saved)[:-1], axis=1)
-    return tuple(np.ascontiguousarray(piece) for piece in pieces)
+    ends = list(itertools.accumulate(saved))
+    pieces = zip([0, *ends], ends, strict=False)
+    return tuple(kernels.xp.ascontiguousarray(d_out[:, a:b]) for a, b in pieces)
 
 
 concatenate = Op("concatenate", _concatenate, _concatenate_adjoint)
 
 
 def _stack(kernels, *parts):
-    return np.stack(parts), ()
+    return kernels.xp.stack(parts), ()
 
 
 def _stack_adjoint(kernels, saved, needs, d_out):
@@ -85,7 +88,7 @@ def _stack_rows(kernels, users, items):
         "stack_rows",
         f"users have {users.shape[1]} columns, items {items.shape[1]}",
     )
-    return np.concatenate([users, items]), (len(users),)
+    return kernels.linear.stack(users, items), (len(users),)
 
 
 def _stack_rows_adjoint(kernels, saved, needs, d_out):
@@ -182,19 +185,26 @@ def _propagate(
         f"tables {table.shape} and {start.shape} for {n_nodes} nodes",
     )
     p, z = (None if fusion == "none" else table), start  # p^{k,0} = E, z^{k,0}
-    p_sum = table.copy() if parallel else None
-    z_sum = start.copy()
+    p_sum = table if parallel else None
+    z_sum = start
     pairs = [weights[2 * i : 2 * i + 2] or (None, None) for i in range(layers)]
     trail = []
-    for weight, bias in pairs:
+    for i, (weight, bias) in enumerate(pairs):
+        # The sums begin as the inputs themselves, so they are made anew by the first layer.
+        sums = (None, None) if i == 0 else (p_sum, z_sum)
         p, z, saved = kernels.propagate.layer(
-            adjacency, p, z, p_sum, z_sum, fusion, source, factor, weight, bias, keep
+            adjacency, p, z, *sums, fusion, source, factor, weight, bias, keep
         )
         trail.append(saved)
+        if i == 0:
+            p_sum = kernels.linear.total(table, p) if parallel else None
+            z_sum = kernels.linear.total(start, z)
+    # With one layer, the next start is the sum; a sum is not written again.
+    following = z_sum if layers == 1 else kernels.linear.total(z, start)
     merged = table is start and fusion != "none"
     saved = (adjacency, fusion, source, factor, pairs, trail, merged)
     empty = table[:0]
-    return (empty if p_sum is None else p_sum, z_sum, z + start), saved  # Eq. 14, 14, 10
+    return (empty if p_sum is None else p_sum, z_sum, following), saved  # Eq. 14, 14, 10
 
 
 def _propagate_adjoint(kernels, saved, needs, d_p_sum, d_z_sum, d_next):
@@ -202,7 +212,7 @@ def _propagate_adjoint(kernels, saved, needs, d_p_sum, d_z_sum, d_next):
     d_p, d_z = None, d_next
     d_weights = []
     if d_next is None and d_z_sum is None:
-        d_z_sum = np.zeros_like(d_p_sum)
+        d_z_sum = kernels.xp.zeros_like(d_p_sum)
     for i in reversed(range(len(trail))):
         d_p, d_z, d_weight, d_bias = kernels.propagate.layer_adjoint(
             adjacency,
@@ -219,7 +229,8 @@ def _propagate_adjoint(kernels, saved, needs, d_p_sum, d_z_sum, d_next):
         )
         trail[i] = None  # frees this layer's tables
         d_weights[:0] = [] if d_weight is None else [d_weight, d_bias]
-    return (_total(d_p, d_p_sum), _total(d_z, d_z_sum, d_next), *d_weights)
+    d_table = _total(kernels, d_p, d_p_sum)
+    return (d_table, _total(kernels, d_z, d_z_sum, d_next), *d_weights)
 
 
 propagate = Op("propagate", _propagate, _propagate_adjoint)
@@ -243,7 +254,7 @@ def _dot(kernels, tables, *, row, pairs, factor):
 
 def _dot_adjoint(kernels, saved, needs, d_out):
     tables, row, pairs, factor = saved
-    d_tables = np.zeros_like(tables)
+    d_tables = kernels.xp.zeros_like(tables)
     d_tables[row], _ = kernels.pme.dot_adjoint(d_out, tables[row], pairs, factor, None)
     return (d_tables,)
 
@@ -264,7 +275,7 @@ def _bilinear(kernels, tables, relation, *, k, pairs, factor):
 
 def _bilinear_adjoint(kernels, saved, needs, d_out):
     tables, relation, k, pairs, factor = saved
-    d_tables, d_relation = np.zeros_like(tables), np.zeros_like(relation)
+    d_tables, d_relation = (kernels.xp.zeros_like(x) for x in (tables, relation))
     d_tables[k], d_relation[k] = kernels.pme.dot_adjoint(
         d_out, tables[k], pairs, factor, relation[k]
     )
@@ -305,7 +316,7 @@ def _unique(kernels, tables, *, level, j, k, pairs, t, factor):
 
 def _unique_adjoint(kernels, saved, needs, d_out):
     level, shape, j, k, settings, inner = saved
-    d_tables = np.zeros(shape, d_out.dtype)
+    d_tables = kernels.xp.zeros(shape, d_out.dtype)
     adjoint = getattr(kernels.pme, f"unique_{level}_adjoint")
     d_tables[j], d_tables[k] = adjoint(d_out, *settings, inner)
     return (d_tables,)
@@ -314,15 +325,21 @@ def _unique_adjoint(kernels, saved, needs, d_out):
 unique = Op("unique", _unique, _unique_adjoint)
 
 
-def _bpr(kernels, scores, *, reduction):
-    """mean or sum of softplus(−(s⁺ − s⁻)) over rows [positives; negatives]: a float64 scalar."""
-    loss, d_scores = kernels.bpr.bpr(scores, reduction)
+def _bpr(kernels, scores, *, reduction, slots=None):
+    """mean or sum of softplus(−(s⁺ − s⁻)) over rows [positives; negatives]: a float64 scalar.
+
+    `slots` are (present, count) of a batch whose shapes are fixed: not all rows are there.
+    """
+    if slots is None:
+        loss, d_scores = kernels.bpr.bpr(scores, reduction)
+    else:
+        loss, d_scores = kernels.bpr.bpr_slots(scores, *slots, reduction)
     return loss, (d_scores,)
 
 
 def _bpr_adjoint(kernels, saved, needs, d_out):
     (d_scores,) = saved
-    return (d_scores * d_scores.dtype.type(d_out),)
+    return (d_scores * d_out.astype(d_scores.dtype),)
 
 
 bpr = Op("bpr", _bpr, _bpr_adjoint)
@@ -331,12 +348,12 @@ bpr = Op("bpr", _bpr, _bpr_adjoint)
 def _weigh(kernels, *losses, weights):
     """Σ weight·loss over scalars."""
     total = sum(weight * loss for weight, loss in zip(weights, losses, strict=True))
-    return np.asarray(total, dtype=np.float64), (weights,)
+    return kernels.xp.asarray(total, dtype="float64"), (weights,)
 
 
 def _weigh_adjoint(kernels, saved, needs, d_out):
     (weights,) = saved
-    return tuple(np.asarray(weight * d_out) for weight in weights)
+    return tuple(kernels.xp.asarray(weight * d_out) for weight in weights)
 
 
 weigh = Op("weigh", _weigh, _weigh_adjoint)

@@ -5,6 +5,7 @@ The data set's own ids are used here and nowhere below; inside there are only nu
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import checkpoint, evaluation
+from . import checkpoint, evaluation, memory
 from .config import Config
 from .data.dataset import Csr, Dataset
 from .device import Device, device
@@ -43,11 +44,22 @@ class Observer:
     def started(self, trainer: Trainer, epochs: int) -> None:
         """Before the first step."""
 
-    def stepped(self, trainer: Trainer, loss: float) -> None:
-        """After each step."""
+    def stepped(self, trainer: Trainer, loss: float | None) -> None:
+        """After each step; None where a device works ahead and the loss is not read yet."""
 
     def finished_epoch(self, record: dict[str, Any]) -> None:
         """After each epoch, with its line of metrics.jsonl."""
+
+
+def _on_device(method: Callable) -> Callable:
+    """A method of PKEF that works on its device; what the device reports is a DeviceError."""
+
+    @functools.wraps(method)
+    def wrapped(self, *args, **kwargs):
+        with self.device.active():
+            return method(self, *args, **kwargs)
+
+    return wrapped
 
 
 class PKEF:
@@ -58,7 +70,8 @@ class PKEF:
     preset : str
         "official" (the released code) or "paper" (the equations).
     device : str, int or Device
-        "cpu" (default), or "reference" for the NumPy kernels.
+        "cpu" (default), a GPU as 0 or "cuda:0", "auto" for a GPU if there is one, or "reference"
+        for the NumPy kernels; `pkef_fast.device` makes one with options.
     config : Config, optional
         A whole config instead of a preset.
     **fields
@@ -97,6 +110,7 @@ class PKEF:
         base = preset_config(self.preset, behaviors) if self._config is None else self._config
         return base.replaced(**self._fields).checked(behaviors)
 
+    @_on_device
     def fit(
         self,
         data: Dataset,
@@ -131,6 +145,8 @@ class PKEF:
             When config, data or folder cannot be used.
         TrainingError
             When the loss becomes non-finite.
+        DeviceError
+            When the device has too little memory, or fails.
         """
         observer = observer or Observer()
         config = self.config_for(data.behaviors)
@@ -138,6 +154,9 @@ class PKEF:
             raise InputError(f"eval_every cannot be {eval_every}; wanted 0 (never) or more.")
         if resume and out is None:
             raise InputError("to resume, name the run's folder as out.")
+        edges = [len(csr.indices) for csr in data.interactions]
+        wanted = memory.training_bytes(config, data.n_users, data.n_items, edges)
+        self.device.expect_memory(wanted, f"training on {data.name!r}")
         self.model = Pkef(config, data, self.device)
         self._train, self._scorer, self.history = data, None, []
         self.trainer = trainer = Trainer(self.model, data)
@@ -200,6 +219,7 @@ class PKEF:
             self._scorer = (step, self._ready().scorer())
         return self._scorer[1]
 
+    @_on_device
     def evaluate(self, data: Dataset, cutoffs: Iterable[int] = (10,)) -> Evaluation:
         """Full ranking of the held-out items of `data`, which must be what was trained on."""
         model = self._ready()
@@ -214,6 +234,7 @@ class PKEF:
         result.seconds = time.perf_counter() - start
         return result
 
+    @_on_device
     def recommend(
         self, users: Iterable[Any], k: int = 10, filter_seen: bool = True
     ) -> dict[Any, list[Recommendation]]:
@@ -241,7 +262,8 @@ class PKEF:
             seen = Csr(np.zeros_like(seen.indptr), seen.indices[:0])
         kernels = self.device.kernels
         k = min(k, data.n_items)
-        items, scores = kernels.rank.top_k(self._target_scorer(), numbers, k, *seen)
+        found = kernels.rank.top_k(self._target_scorer(), *kernels.place((numbers, k, *seen)))
+        items, scores = map(kernels.to_host, found)
         ids = data.item_ids
         result = {}
         for user, row, values in zip(users, items, scores, strict=True):
@@ -254,10 +276,12 @@ class PKEF:
 
     # ---- files --------------------------------------------------------------------------------
 
+    @_on_device
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model, with the train interactions and ids it needs to recommend."""
         model, data = self._ready(), self._train
-        arrays = {f"parameter.{name}": t.data for name, t in model.parameters.items()}
+        to_host = self.device.to_host
+        arrays = {f"parameter.{name}": to_host(t.data) for name, t in model.parameters.items()}
         for k, csr in enumerate(data.interactions):
             arrays[f"indptr.{k}"], arrays[f"indices.{k}"] = csr
         for name in ("user_ids", "item_ids"):
@@ -300,7 +324,8 @@ class PKEF:
             for name, array in arrays.items()
             if name.startswith("parameter.")
         }
-        result.model = Pkef(config, data, result.device, values)
+        with result.device.active():
+            result.model = Pkef(config, data, result.device, values)
         result._train = data
         return result
 

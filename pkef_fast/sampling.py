@@ -40,31 +40,38 @@ class CompactBatch(NamedTuple):
     """A batch over its own distinct nodes: what the heads work on.
 
     nodes (B,) int32 rising, users first; n_users of them are users; pairs by term, in the compact
-    numbers, rows [positives; negatives].
+    numbers, rows [positives; negatives]. In a batch of fixed shape nodes and ends that are left
+    over are −1, and counts () int32 are the rows of each term.
     """
 
     nodes: np.ndarray
     n_users: int
     pairs: Mapping[Term, Pairs]
+    counts: Mapping[Term, np.ndarray] | None = None
+
+    def slots(self, term: Term):
+        """(present, count) of a term's rows in a batch of fixed shape, else None."""
+        return None if self.counts is None else (self.pairs[term].left, self.counts[term])
 
 
 def compacted(
     rows: Mapping[Term, Rows], n_users: int, n_items: int, kernels: Kernels
 ) -> CompactBatch:
     """The batch in compact numbers; terms without rows are left out."""
-    lists, terms = [], []
+    lists, terms, xp = [], [], kernels.xp
     for term, (users, positives, negatives) in rows.items():
         if len(users):
             terms.append(term)
-            lists.append(np.concatenate([users, users]).astype(np.int32))
-            lists.append(np.concatenate([positives, negatives]).astype(np.int32) + n_users)
+            lists.append(xp.concatenate([users, users]).astype(np.int32))
+            lists.append(xp.concatenate([positives, negatives]).astype(np.int32) + n_users)
     lists = [numbers.astype(np.int32, copy=False) for numbers in lists]
     nodes, compact = kernels.pme.compact(lists, n_users + n_items)
     pairs = {
         term: kernels.pme.index_pairs(compact[2 * i], compact[2 * i + 1], len(nodes))
         for i, term in enumerate(terms)
     }
-    return CompactBatch(nodes, int(np.searchsorted(nodes, n_users)), pairs)
+    users_there = kernels.xp.count_nonzero((nodes >= 0) & (nodes < n_users))
+    return CompactBatch(nodes, int(users_there), pairs)
 
 
 def unique_pairs(config: Config, n_behaviors: int) -> list[Term]:
@@ -75,12 +82,13 @@ def unique_pairs(config: Config, n_behaviors: int) -> list[Term]:
 
 @dataclass(frozen=True)
 class TermSet:
-    """The positive set of a term (U × I) and how many draws each user has."""
+    """The positive set of a term (U × I) and how many draws each user has, at most `most`."""
 
     term: Term
     number: int  # its stream of random numbers
     positives: Csr
     caps: np.ndarray
+    most: int
 
 
 class Sampler:
@@ -112,7 +120,8 @@ class Sampler:
                 np.diff(positives.indptr).astype(np.int32),
                 self.n_items,
             )
-            self.sets.append(TermSet(term, number, positives, caps))
+            most = int(caps.max(initial=0))
+            self.sets.append(TermSet(term, number, *kernels.place((positives, caps)), most))
 
     def _positives(self, interactions: Sequence[Csr], term: Term) -> Csr:
         if term.other is None:
@@ -155,6 +164,36 @@ class Sampler:
             )
             for one in self.sets
         }
+
+    def slot_batch(self, users: np.ndarray, clock: np.ndarray) -> CompactBatch:
+        """All terms' rows at step clock[1] for these users, in arrays of a shape that is fixed.
+
+        Everything stays on the device; see kernels/sample for the layout.
+        """
+        lists, counts = [users], {}
+        there = [one for one in self.sets if one.most]
+        for one in there:
+            left, right, counts[one.term] = self.kernels.sample.draw_slots(
+                *one.positives,
+                self.n_items,
+                one.caps,
+                users,
+                self.config.seed,
+                clock,
+                one.number,
+                one.most,
+            )
+            lists += [left, right]
+        # All users of the batch are among the nodes, so that their number is known beforehand.
+        items = min(self.n_items, sum(len(right) for right in lists[2::2]))
+        nodes, compact = self.kernels.pme.compact(
+            lists, self.n_users + self.n_items, capacity=len(users) + items
+        )
+        pairs = {
+            one.term: self.kernels.pme.index_pairs(left, right, len(nodes))
+            for one, left, right in zip(there, compact[1::2], compact[2::2], strict=True)
+        }
+        return CompactBatch(nodes, len(users), pairs, counts)
 
     def batch(self, epoch_users: np.ndarray, index: int, step: int) -> CompactBatch:
         """Batch `index` of the epoch with these users."""

@@ -15,9 +15,13 @@ import numpy as np
 from .autograd import backward
 from .data.dataset import Dataset
 from .errors import InputError, TrainingError
+from .fixed_step import FixedStep
 from .kernels.adam import learning_rate
 from .models.pkef import Part, Pkef
 from .sampling import CompactBatch, Sampler
+
+# A device makes steps ahead of the host; their losses are read after so many and after each epoch.
+READ_EVERY = 50
 
 
 def part_name(part: Part, behaviors: tuple[str, ...]) -> str:
@@ -37,7 +41,8 @@ class Trainer:
     step : int
         Updates made so far; `step` also numbers the next batch.
     step_seconds : list of float
-        Time of each step made by this object.
+        Time of each step made by this object; on a device that works ahead, the mean time of the
+        steps between two readings.
     """
 
     def __init__(self, model: Pkef, dataset: Dataset):
@@ -45,10 +50,16 @@ class Trainer:
         self.sampler = Sampler(dataset, model.config, model.device.kernels)
         self.step = 0
         self.step_seconds: list[float] = []
+        xp = model.device.xp
         self._moments = {
-            name: (np.zeros_like(tensor.data), np.zeros_like(tensor.data))
+            name: (xp.zeros_like(tensor.data), xp.zeros_like(tensor.data))
             for name, tensor in model.parameters.items()
         }
+        # On a device that works ahead: its steps, and the first one whose losses were not read.
+        self._fixed: FixedStep | None = None
+        if model.device.fixed_shapes:
+            self._fixed = FixedStep(model, self.sampler, self._moments)
+        self._unread, self._read_at = 0, time.perf_counter()
         self._sums: dict[str, float] = {}  # of this epoch's losses, over the steps made in it
         self._users: tuple[int, np.ndarray] | None = None
 
@@ -69,14 +80,19 @@ class Trainer:
             self._users = (epoch, self.sampler.epoch_users(epoch))
         return self.sampler.batch(self._users[1], index, self.step)
 
-    def make_step(self) -> float:
+    def make_step(self) -> float | None:
         """Sample, forward, backward, update; returns the step's loss, penalty included.
+
+        On a device that works ahead the loss is None but for every READ_EVERY-th step and the last
+        of an epoch.
 
         Raises
         ------
         TrainingError
             When the loss is not finite: names the step and the first tensor that is not.
         """
+        if self._fixed is not None:
+            return self._make_step_ahead(self._fixed)
         start = time.perf_counter()
         losses = self.gradients(self.next_batch())
         total = losses.pop("loss.data")
@@ -85,13 +101,50 @@ class Trainer:
         losses["loss"] = total + penalty
         if not np.isfinite(losses["loss"]):
             self._stop(losses)
-        if self.step % self.steps_per_epoch == 0:
-            self._sums = {}
-        for name, value in losses.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._add(self.step, losses)
         self.step += 1
         self.step_seconds.append(time.perf_counter() - start)
         return losses["loss"]
+
+    def _add(self, step: int, losses: dict[str, float]) -> None:
+        """Add a step's losses to its epoch's sums."""
+        if step % self.steps_per_epoch == 0:
+            self._sums = {}
+        for name, value in losses.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+
+    def _make_step_ahead(self, fixed: FixedStep) -> float | None:
+        if self._unread == self.step:
+            self._read_at = time.perf_counter()
+        fixed.make(self.step)
+        self.step += 1
+        if self.step % self.steps_per_epoch and self.step - self._unread < READ_EVERY:
+            return None
+        return self._read()
+
+    def _read(self) -> float | None:
+        """Take in the losses of the steps that were made ahead; the last one's."""
+        first, last, loss = self._unread, self.step, None
+        if self._fixed is None or first == last:
+            return None
+        for step, (parts, total, squares) in enumerate(self._fixed.read(first, last), first):
+            losses = {part_name(p, self.dataset.behaviors): value for p, value in parts.items()}
+            weight = self.model.config.regularization
+            penalty = sum(weight * squares[n] for n in squares if self.model.penalised(n))
+            losses["loss.regularization"] = penalty
+            loss = losses["loss"] = total + penalty
+            if not np.isfinite(loss):
+                self.step = self._unread = step
+                broken = (
+                    f"parameter {n}" for n, value in squares.items() if not np.isfinite(value)
+                )
+                self._stop(losses, next(broken, None))
+            self._add(step, losses)
+        self._unread = last
+        now = time.perf_counter()
+        self.step_seconds += [(now - self._read_at) / (last - first)] * (last - first)
+        self._read_at = now
+        return loss
 
     def gradients(self, batch: CompactBatch) -> dict[str, float]:
         """Data loss and its parts; afterwards each parameter's `grad` is set (None: not read)."""
@@ -132,13 +185,14 @@ class Trainer:
                 epsilon=config.adam_epsilon,
                 form=config.adam_form,
             )
-            penalty += weight * squares
+            penalty += weight * float(squares)
             tensor.grad = None
         return penalty
 
-    def _stop(self, losses: dict[str, float]) -> None:
-        """Raise TrainingError for the first tensor that is not finite."""
-        broken = self._first_broken()
+    def _stop(self, losses: dict[str, float], broken: str | None = None) -> None:
+        """Raise TrainingError for the first tensor that is not finite: `broken` where known."""
+        if broken is None and self._fixed is None:
+            broken = self._first_broken()
         if broken is None:
             broken = next(name for name, value in losses.items() if not np.isfinite(value))
         raise TrainingError(
@@ -148,7 +202,7 @@ class Trainer:
 
     def _first_broken(self) -> str | None:
         for name, tensor in self.model.parameters.items():
-            if not np.all(np.isfinite(tensor.data)):
+            if not self.model.device.xp.isfinite(tensor.data).all():
                 return f"parameter {name}"
         return None
 
@@ -157,6 +211,7 @@ class Trainer:
 
         A part without rows in a step counts as 0 there.
         """
+        self._read()
         made = (self.step - 1) % self.steps_per_epoch + 1 if self.step else 1
         return {name: value / made for name, value in self._sums.items()}
 
@@ -164,13 +219,15 @@ class Trainer:
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Facts and arrays from which `restore` goes on; TrainingError if not all finite."""
+        self._read()
         broken = self._first_broken()
         if broken is not None:
             raise TrainingError(f"step {self.step}: {broken} is not finite, so training stopped.")
-        arrays = {}
+        arrays, to_host = {}, self.model.device.to_host
         for name, tensor in self.model.parameters.items():
-            arrays[f"parameter.{name}"] = tensor.data
-            arrays[f"moment1.{name}"], arrays[f"moment2.{name}"] = self._moments[name]
+            values = (tensor.data, *self._moments[name])
+            for kind, value in zip(("parameter", "moment1", "moment2"), values, strict=True):
+                arrays[f"{kind}.{name}"] = to_host(value)
         facts = {"step": self.step, "sums": self._sums, "config": self.model.config.as_dict()}
         return facts, arrays
 
@@ -186,21 +243,24 @@ class Trainer:
                         f"{source}: {kind}.{name} is {found}; wanted {target.dtype} {target.shape} "
                         "for this config and data set."
                     )
-                target[...] = stored
-        self.step = int(facts["step"])
+                target[...] = self.model.device.place(stored)
+        self.step = self._unread = int(facts["step"])
+        if self._fixed is not None:
+            self._fixed.start(self.step)
         self._sums = dict(facts["sums"])
 
 
 def train(
     trainer: Trainer,
     epochs: int,
-    on_step: Callable[[Trainer, float], None] | None = None,
+    on_step: Callable[[Trainer, float | None], None] | None = None,
     on_epoch: Callable[[Trainer], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Make steps until `epochs` epochs are made in all; True when they are.
 
-    `on_step(trainer, loss)` is called after each step, `on_epoch(trainer)` after each epoch.
+    `on_step(trainer, loss)` is called after each step, with what `make_step` returned, and
+    `on_epoch(trainer)` after each epoch.
     `should_stop` is asked after each step; a True ends the training between two steps.
     """
     while trainer.step < epochs * trainer.steps_per_epoch:

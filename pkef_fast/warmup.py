@@ -1,4 +1,4 @@
-"""Compiling the CPU kernels before the first step, so that nobody waits without knowing why.
+"""Compiling the kernels before the first step, so that nobody waits without knowing why.
 
 Numba compiles a kernel when it is first called and keeps the result on disk. A tiny model with the
 run's own config goes once through everything a run does; with a warm cache this takes a second.
@@ -28,9 +28,14 @@ def warm_up(
     from .models.pkef import Pkef
     from .training import Trainer
 
-    def stage(name):
-        on_stage(name, STAGES.index(name) + 1, len(STAGES))
+    stages = (*device.compiled_ahead, *STAGES)
 
+    def stage(name):
+        on_stage(name, stages.index(name) + 1, len(stages))
+
+    for operation in device.compiled_ahead:
+        stage(operation)
+        device.compile(operation)
     names = tuple(f"b{k}" for k in range(n_behaviors))
     data = generate(n_users=12, n_items=10, behaviors=names, seed=0)
     tiny = replace(config, d=min(config.d, 8), batch_users=12)

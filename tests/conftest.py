@@ -19,6 +19,13 @@ def pytest_addoption(parser):
         for other in [parser._anonymous, *parser._groups]:
             other.options = [one for one in other.options if "--fixtures" not in one.names()]
     group.addoption(
+        "--device",
+        dest="fixture_device",
+        metavar="NAME",
+        help="device to replay fixtures on: reference, cpu, emulator, cuda:0 … "
+        "(default: reference, cpu and emulator)",
+    )
+    group.addoption(
         "--fixtures",
         dest="fixture_folder",
         metavar="DIR",

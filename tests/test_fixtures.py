@@ -1,8 +1,8 @@
 """Replay numbers that other implementations computed; `--fixtures DIR` replays another folder.
 
 `release_*` come from the authors' TensorFlow code in float32, `exact_pkef_*` from an independent
-float64 implementation; both are replayed in float64 with each form of the kernels. What the keys
-mean stands in tests/fixtures/README.md.
+float64 implementation; both are replayed in float64 with each form of the kernels, or with that of
+`--device NAME` alone. What the keys mean stands in tests/fixtures/README.md.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forms import MARKS, emulated, gpu
 
 from pkef_fast import evaluation
 from pkef_fast.autograd import Tensor, no_grad
@@ -45,10 +46,20 @@ def pytest_generate_tests(metafunc):
         if argument in metafunc.fixturenames:
             files = sorted(folder.glob(pattern))
             metafunc.parametrize(argument, files, ids=[file.stem for file in files])
+    if "kernels_of" in metafunc.fixturenames:
+        name = metafunc.config.getoption("fixture_device")
+        names = [name] if name else ["reference", "cpu", "emulator"]
+        params = [pytest.param(n, marks=MARKS.get(n.partition(":")[0], ())) for n in names]
+        metafunc.parametrize("kernels_of", params, indirect=True)
 
 
-@pytest.fixture(params=["reference", "cpu"])
+@pytest.fixture
 def kernels_of(request):
+    """The device to replay on."""
+    if request.param == "emulator":
+        return emulated()
+    if request.param.startswith("cuda"):
+        gpu()  # skips where there is none
     return device(request.param)
 
 
@@ -59,6 +70,7 @@ def test_the_folder_holds_fixtures(request):
 
 def close(found, wanted, tolerance, name):
     """Compare to a share of the largest wanted entry."""
+    found = found.get() if hasattr(found, "get") else found  # CuPy's
     found, wanted = np.asarray(found, np.float64), np.asarray(wanted, np.float64)
     assert found.shape == wanted.shape, f"{name}: shape {found.shape}, wanted {wanted.shape}"
     if wanted.size == 0:
@@ -93,14 +105,15 @@ def dataset_of(z, behaviors, test_item) -> Dataset:
 def batches(rows, config, data, place):
     """The batch of all terms, and that of the terms that have a loss."""
     live = {term: r for term, r in rows.items() if config.coefficients[term.k] > 0}
-    return [compacted(r, data.n_users, data.n_items, place.kernels) for r in (rows, live)]
+    placed = [{term: place.place(r) for term, r in some.items()} for some in (rows, live)]
+    return [compacted(r, data.n_users, data.n_items, place.kernels) for r in placed]
 
 
 def check_scores(model, data, ranks, wanted, tolerance, name):
     kernels = model.device.kernels
     scorer = model.scorer()
     everybody = np.arange(data.n_users, dtype=np.int32)
-    close(kernels.rank.scores(scorer, everybody), wanted, tolerance, name)
+    close(kernels.rank.scores(*kernels.place((scorer, everybody))), wanted, tolerance, name)
     if ranks is not None:
         found = evaluation.evaluate(scorer, data, kernels).ranks
         np.testing.assert_array_equal(found, ranks[data.test_users])
@@ -136,6 +149,7 @@ def test_exact(exact_file, kernels_of):
 
     # forward quantities, of every behaviour
     table = np.concatenate([parameters["user_embedding"], parameters["item_embedding"]])
+    table = kernels_of.place(table)
     everyone = frozenset(range(n_behaviors))
     with no_grad():
         P, Z = streams(
@@ -178,9 +192,10 @@ def test_exact(exact_file, kernels_of):
         if update == 1:
             close(values["loss.data"], z["loss.data"], EXACT["loss"], "loss.data")
             for name, tensor in model.parameters.items():
-                gradient = 0.0 if tensor.grad is None else tensor.grad
+                gradient = 0.0 if tensor.grad is None else kernels_of.to_host(tensor.grad)
                 if model.penalised(name):
-                    gradient = gradient + 2 * config.regularization * tensor.data
+                    penalty = kernels_of.to_host(tensor.data)
+                    gradient = gradient + 2 * config.regularization * penalty
                 gradient = np.broadcast_to(gradient, tensor.shape)
                 close(gradient, z[f"grad.{name}"], EXACT["gradient"], f"grad.{name}")
         penalty = trainer.update()
@@ -281,15 +296,15 @@ def test_release(release_file, kernels_of):
     for one in sampler.sets:
         if one.term.other is not None:
             dense = np.zeros((data.n_users, data.n_items), np.uint8)
-            users = np.repeat(np.arange(data.n_users), np.diff(one.positives.indptr))
-            dense[users, one.positives.indices] = 1
+            indptr, indices = map(kernels_of.to_host, one.positives)
+            dense[np.repeat(np.arange(data.n_users), np.diff(indptr)), indices] = 1
             np.testing.assert_array_equal(dense, z[f"uni.{one.term.k}.{one.term.other}"] > 0)
 
     table = np.concatenate([parameters["user_embedding"], parameters["item_embedding"]])
     everyone = frozenset(range(len(behaviors)))
     with no_grad():
         P, Z = streams(
-            Tensor(table.astype(np.float64), kernels_of),
+            Tensor(kernels_of.place(table.astype(np.float64)), kernels_of),
             model.graphs,
             config,
             model.parameters,

@@ -17,6 +17,10 @@ update(theta, grad, m, v, *, lr, step, penalty=0.0, beta1=0.9, beta2=0.999, epsi
     One pass; the sum goes by fixed pieces in order, so it does not depend on the threads.
     ValueError for another form, for step < 1, and for arrays that do not fit.
 
+update_scheduled(theta, grad, m, v, rates, clock, *, penalty, beta1, beta2, epsilon) → Σ theta²
+    The same with `bias_corrections` of the step from row clock[0] of rates (steps, 2) float64, for
+    steps that a device replays: cuda.py alone has it. There Σ theta² stays on the device, ().
+
 learning_rate(base, decay, decay_steps, step0) → base · decay^⌊step0 / decay_steps⌋
     step0 counts from 0.
 

@@ -52,6 +52,7 @@ import importlib
 import importlib.util
 import re
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -139,6 +140,7 @@ class Backend(Protocol):
     """A device as launchers see it."""
 
     xp: ModuleType  # cupy or numpy
+    capability: int  # compute capability, 80 for 8.0
 
     def module(self, source: Path, instances: tuple[Instance, ...]) -> Any:
         """A callable name → Kernel; compiled once, kept by the backend."""
@@ -157,6 +159,15 @@ class Backend(Protocol):
     def synchronize(self) -> None:
         """Wait until all launches are done; raises what went wrong in them."""
 
+    def active(self) -> AbstractContextManager:
+        """Make it the device that array operations and launches go to."""
+
+    def memory(self) -> tuple[int, int] | None:
+        """(free, all) bytes of the device's memory; None where that is no limit."""
+
+    def explain(self, error: Exception) -> str | None:
+        """What a device's error means for the user, as the end of a sentence; None: not its."""
+
 
 class Launchers:
     """Base of an operation's CUDA form: its functions launch kernels on one backend."""
@@ -167,6 +178,10 @@ class Launchers:
     def __init__(self, backend: Backend):
         self.backend = backend
         self.xp = backend.xp
+
+    def compile(self) -> None:
+        """Compile all instances, or find them compiled."""
+        self.backend.module(self.source, self.instances)
 
     def kernel(self, name: str) -> Kernel:
         """The instance `name` of this operation's source, spelt as in its `instances`."""

@@ -30,12 +30,38 @@ def import_cupy():
     return cupy
 
 
+OLDEST = 75  # compute capability: NVRTC 13 starts there, and the kernels are compiled from there on
+
+
+def why_not(index: int) -> str | None:
+    """What keeps GPU `index` from being used, or None."""
+    try:
+        cuda = import_cupy().cuda
+        count = cuda.runtime.getDeviceCount()
+    except Exception as error:  # no driver, one too old, a broken installation: CuPy's own words
+        return f"CuPy finds no CUDA driver or no GPU ({_first_line(error)})"
+    if index >= count:
+        return f"there are {count} GPUs here, numbered from 0"
+    found = cuda.Device(index).compute_capability
+    if int(found) < OLDEST:
+        return (
+            f"its compute capability is {found[:-1]}.{found[-1]}; wanted at least "
+            f"{OLDEST // 10}.{OLDEST % 10} (Turing)"
+        )
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
 class CupyBackend:
     """One GPU. Launches go to CuPy's current stream of that device."""
 
     def __init__(self, index: int = 0):
         self.xp = import_cupy()
         self.device = self.xp.cuda.Device(index)
+        self.capability = int(self.device.compute_capability)
         self._modules: dict = {}
 
     def module(self, source: Path, instances: tuple[Instance, ...]):
@@ -72,6 +98,25 @@ class CupyBackend:
 
     def synchronize(self) -> None:
         self.device.synchronize()
+
+    def active(self):
+        return self.device
+
+    def memory(self) -> tuple[int, int]:
+        free, total = self.device.mem_info
+        # What CuPy's pool holds and does not use is there for its next array.
+        return free + self.xp.get_default_memory_pool().free_bytes(), total
+
+    def explain(self, error: Exception) -> str | None:
+        cuda = self.xp.cuda
+        if isinstance(error, cuda.memory.OutOfMemoryError):
+            return "its memory is full; a smaller d, fewer layers or a smaller batch needs less"
+        if isinstance(error, cuda.compiler.CompileException):
+            return f"its kernels do not compile ({_first_line(error)})"
+        broken = (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError)
+        if isinstance(error, broken):
+            return f"CUDA lost it or a kernel failed ({_first_line(error)})"
+        return None
 
 
 class _Module:

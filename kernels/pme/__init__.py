@@ -18,7 +18,7 @@ unique_interaction   m·Σ_d (q^j − t·cos(q^j,q^k)·q^k)                     
 
 Entry points
 ------------
-compact(node_lists, n_nodes) → (nodes (B,), tuple of the lists in compact numbers)
+compact(node_lists, n_nodes, capacity=None) → (nodes (B,), tuple of the lists in compact numbers)
 index_pairs(left, right, n_compact) → Pairs
 gather(tables, nodes) → (K, B, d);   gather_adjoint(d_rows, nodes, n_nodes) → K tables (N, d)
 dot(x, pairs, m, relation=None) → scores;   dot_adjoint(d_scores, x, pairs, m, relation=None)
@@ -37,7 +37,16 @@ unique_interaction, unique_interaction_adjoint: the same arguments and results
 `saved` is a tuple of each form's own; its first entry is the gate (R, K) of the gated scores.
 R = 0 is allowed: empty scores, zero gradients. A zero row scores 0 and passes finite gradients.
 New arrays are returned; inputs are only read. In the adjoints every node's gradient is summed by
-one owner over the pairs it takes part in, in their order: no atomics, no bit depends on threads.
+one owner over the pairs it takes part in, in an order that their number alone decides: no atomics,
+no bit depends on threads.
+
+Fixed shapes: what a captured step needs, whose launches repeat whatever is drawn. A pair row with
+left = right = −1 is absent: it scores 0 under gates of 0, passes no gradient and is in no node's
+list. With a capacity, no less than the number of distinct nodes (ValueError, but CUDA drops rows
+of nodes beyond it unsaid), `compact` returns B = capacity nodes, the surplus −1; `gather` makes
+their rows 0, and `gather_adjoint` leaves them out. −1 in a list stays −1. CUDA has a capacity in
+any case, min(n_nodes, total length of the lists) by default, and reads no n_users, which only the
+device may know: it sees a node's side by its ends. Its gates take at most 8 behaviors.
 """
 
 from __future__ import annotations
@@ -49,12 +58,22 @@ import numpy as np
 EPSILON = 1e-12
 
 
+def padded(nodes: np.ndarray, capacity: int | None) -> np.ndarray:
+    """The distinct nodes of a batch, and −1 up to the capacity if there is one."""
+    if capacity is None:
+        return nodes
+    if len(nodes) > capacity:
+        raise ValueError(f"a batch of {len(nodes)} nodes exceeds the capacity of {capacity}.")
+    return np.pad(nodes, (0, capacity - len(nodes)), constant_values=-1)
+
+
 class Pairs(NamedTuple):
     """Pair rows, and their ends sorted by node.
 
     left, right (R,) int32: user and item of each pair. The ends of node n are
     owner_slots[owner_ptr[n]:owner_ptr[n+1]], rising: slot e < R is the left end of pair e, slot
-    e ≥ R the right end of pair e − R. owner_ptr (B+1,) int32, owner_slots (2R,) int32.
+    e ≥ R the right end of pair e − R; −1 from owner_ptr[B] on, where pairs are absent.
+    owner_ptr (B+1,) int32, owner_slots (2R,) int32.
     """
 
     left: np.ndarray

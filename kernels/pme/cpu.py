@@ -9,7 +9,8 @@ import numba as nb
 import numpy as np
 
 from ..jit import FAST, parallel, serial
-from . import EPSILON, Pairs
+from ..memory import empty, empty_like
+from . import EPSILON, Pairs, padded
 
 __all__ = [
     "compact",
@@ -35,42 +36,49 @@ PIECES = 32
 @serial()
 def _mark(numbers, place):
     for i in range(len(numbers)):
-        place[numbers[i]] = 1
+        if numbers[i] >= 0:
+            place[numbers[i]] = 1
 
 
 @serial()
 def _renumber(numbers, place):
     out = np.empty(len(numbers), np.int32)
     for i in range(len(numbers)):
-        out[i] = place[numbers[i]]
+        out[i] = place[numbers[i]] if numbers[i] >= 0 else -1
     return out
 
 
-def compact(node_lists, n_nodes):
+def compact(node_lists, n_nodes, capacity=None):
     """Distinct nodes of the lists, rising, and the lists in those numbers."""
     place = np.zeros(n_nodes, np.int32)
     for numbers in node_lists:
         _mark(numbers, place)
     nodes = np.flatnonzero(place).astype(np.int32)
     place[nodes] = np.arange(len(nodes), dtype=np.int32)
-    return nodes, tuple(_renumber(numbers, place) for numbers in node_lists)
+    lists = tuple(_renumber(numbers, place) for numbers in node_lists)
+    return padded(nodes, capacity), lists
 
 
 @serial()
 def _counting_sort(left, right, ptr, slots):
     count = len(left)
     for i in range(count):
-        ptr[left[i] + 1] += 1
-        ptr[right[i] + 1] += 1
+        if left[i] >= 0:
+            ptr[left[i] + 1] += 1
+            ptr[right[i] + 1] += 1
     for n in range(len(ptr) - 1):
         ptr[n + 1] += ptr[n]
     cursor = ptr[:-1].copy()
     for i in range(count):
-        slots[cursor[left[i]]] = i
-        cursor[left[i]] += 1
+        if left[i] >= 0:
+            slots[cursor[left[i]]] = i
+            cursor[left[i]] += 1
     for i in range(count):
-        slots[cursor[right[i]]] = count + i
-        cursor[right[i]] += 1
+        if left[i] >= 0:
+            slots[cursor[right[i]]] = count + i
+            cursor[right[i]] += 1
+    for i in range(ptr[-1], 2 * count):  # of absent pairs
+        slots[i] = -1
 
 
 def index_pairs(left, right, n_compact):
@@ -84,13 +92,16 @@ def index_pairs(left, right, n_compact):
 @parallel()
 def _take_rows(table, nodes, out):
     for i in nb.prange(len(nodes)):
+        if nodes[i] < 0:
+            out[i] = 0
+            continue
         for j in range(table.shape[1]):
             out[i, j] = table[nodes[i], j]
 
 
 def gather(tables, nodes):
     """Rows `nodes` of K tables, (K, B, d)."""
-    out = np.empty((len(tables), len(nodes), tables[0].shape[1]), tables[0].dtype)
+    out = empty((len(tables), len(nodes), tables[0].shape[1]), tables[0].dtype)
     for k, table in enumerate(tables):
         _take_rows(table, nodes, out[k])
     return out
@@ -114,7 +125,8 @@ def _put_rows(rows, nodes, out):
 
 def gather_adjoint(d_rows, nodes, n_nodes):
     """K tables (N, d), zero but for rows `nodes`."""
-    tables = [np.empty((n_nodes, d_rows.shape[2]), d_rows.dtype) for _ in d_rows]
+    tables = [empty((n_nodes, d_rows.shape[2]), d_rows.dtype) for _ in d_rows]
+    nodes = nodes[: np.count_nonzero(nodes >= 0)]
     for rows, table in zip(d_rows, tables, strict=True):
         _put_rows(rows, nodes, table)
     return tables
@@ -124,8 +136,9 @@ def gather_adjoint(d_rows, nodes, n_nodes):
 def _pair_dots(x, y, left, right, m, out):
     for r in nb.prange(len(left)):
         total = x.dtype.type(0)
-        for j in range(x.shape[1]):
-            total += x[left[r], j] * y[right[r], j]
+        if left[r] >= 0:
+            for j in range(x.shape[1]):
+                total += x[left[r], j] * y[right[r], j]
         out[r] = m * total
 
 
@@ -156,7 +169,7 @@ def dot(x, pairs, m, relation=None):
 
 def dot_adjoint(d_scores, x, pairs, m, relation=None):
     """(d_x, d_relation or None) of `dot`."""
-    sums = np.empty_like(x)
+    sums = empty_like(x)
     _owner_sums(x, *pairs, d_scores * x.dtype.type(m), sums)
     if relation is None:
         return sums, None
@@ -227,6 +240,10 @@ def _softmax_adjoint_row(gates, d_gates):
 def _side_pairs(own, left, right, c, logits, bias, m, gates, products, mixes, scores):
     for r in nb.prange(len(left)):
         u, v = left[r], right[r]
+        if u < 0:
+            gates[r] = 0
+            products[r] = mixes[r] = scores[r] = 0
+            continue
         total = own.dtype.type(0)
         for a in range(own.shape[1]):
             total += own[u, a] * own[v, a]
@@ -244,6 +261,8 @@ def _side_pairs_adjoint(d_scores, left, right, c, m, gates, products, mixes, w, 
     """Of each pair: weight of the inner product, gradients of logits and of both ends' c."""
     for r in nb.prange(len(left)):
         u, v = left[r], right[r]
+        if u < 0:
+            continue
         g = m * d_scores[r]
         w[r] = g * mixes[r]
         g *= products[r]
@@ -381,7 +400,7 @@ def gated_side_adjoint(d_scores, tables, n_users, k, weight, bias, pairs, t, m, 
         d_logits,
         d_c,
     )
-    d_tables = np.empty_like(tables)
+    d_tables = empty_like(tables)
     node_logits = np.empty_like(c)
     _owner_side(
         tables,
@@ -431,7 +450,7 @@ def _unique_nodes_adjoint(d_unique, own_j, own_k, t, c, norm, d_j, d_k):
 def unique_side(table_j, table_k, pairs, t, m):
     """Scores of what j's tables have beyond k's, users and items apart."""
     c, norm = np.empty((2, len(table_j)), table_j.dtype)
-    unique = np.empty_like(table_j)
+    unique = empty_like(table_j)
     _unique_nodes(table_j, table_k, table_j.dtype.type(t), c, norm, unique)
     return dot(unique, pairs, m), (unique, c, norm)
 
@@ -440,7 +459,7 @@ def unique_side_adjoint(d_scores, table_j, table_k, pairs, t, m, saved):
     """(d_j, d_k) of `unique_side`."""
     unique, c, norm = saved
     d_unique, _ = dot_adjoint(d_scores, unique, pairs, m)
-    d_j, d_k = np.empty_like(table_j), np.empty_like(table_k)
+    d_j, d_k = empty_like(table_j), empty_like(table_k)
     t = table_j.dtype.type(t)
     _unique_nodes_adjoint(d_unique, table_j, table_k, t, c, norm, d_j, d_k)
     return d_j, d_k
@@ -452,6 +471,10 @@ def _interaction_pairs(tables, k, left, right, sums, roots, cosines):
     n_behaviors, _, d = tables.shape
     for r in nb.prange(len(left)):
         u, v = left[r], right[r]
+        if u < 0:
+            sums[r] = cosines[r] = 0
+            roots[r] = 1
+            continue
         for j in range(n_behaviors):
             total = tables.dtype.type(0)
             square = tables.dtype.type(EPSILON)
@@ -471,6 +494,10 @@ def _interaction_pairs(tables, k, left, right, sums, roots, cosines):
 @parallel(fastmath=FAST)
 def _interaction_gates(k, left, right, logits, bias, t, m, sums, cosines, gates, mixes, scores):
     for r in nb.prange(len(left)):
+        if left[r] < 0:
+            gates[r] = 0
+            mixes[r] = scores[r] = 0
+            continue
         _softmax_row(logits[left[r]], logits[right[r]], bias, gates[r])
         mix = gates[r, 0]
         for j in range(len(bias)):
@@ -582,7 +609,7 @@ def gated_interaction_adjoint(d_scores, tables, n_users, k, weight, bias, pairs,
         d_cosines[:, j] = w * f(t) * gates[:, slot]
     d_logits = gates * (d_gates - np.sum(gates * d_gates, axis=1, keepdims=True))
     across, along = _cosine_weights(d_cosines, k, roots, cosines)
-    d_tables = np.empty_like(tables)
+    d_tables = empty_like(tables)
     node_logits = np.empty((tables.shape[1], len(bias)), tables.dtype)
     _owner_interaction(
         tables, k, *pairs, flat, across, along, n_users, weight, d_logits, node_logits, d_tables
@@ -608,7 +635,7 @@ def unique_interaction_adjoint(d_scores, table_j, table_k, pairs, t, m, saved):
     d_cosines = np.zeros_like(cosines)
     d_cosines[:, 0] = -w * f(t) * sums[:, 1]
     across, along = _cosine_weights(d_cosines, 1, roots, cosines)
-    d_tables = np.empty_like(tables)
+    d_tables = empty_like(tables)
     nothing = np.empty((tables.shape[1], 0), tables.dtype)
     _owner_interaction(
         tables, 1, *pairs, flat, across, along, 0, nothing, nothing, nothing, d_tables

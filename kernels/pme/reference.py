@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import EPSILON, Pairs
+from . import EPSILON, Pairs, padded
 
 __all__ = [
     "compact",
@@ -24,31 +24,52 @@ __all__ = [
 ]
 
 
-def compact(node_lists, n_nodes):
+def compact(node_lists, n_nodes, capacity=None):
     """Distinct nodes of the lists, rising, and the lists in those numbers."""
-    nodes = np.unique(np.concatenate([np.empty(0, np.int32), *node_lists])).astype(np.int32)
-    return nodes, tuple(np.searchsorted(nodes, one).astype(np.int32) for one in node_lists)
+    numbers = np.unique(np.concatenate([np.empty(0, np.int32), *node_lists])).astype(np.int32)
+    nodes = numbers[numbers >= 0]
+    lists = [np.where(one < 0, -1, np.searchsorted(nodes, one)) for one in node_lists]
+    return padded(nodes, capacity), tuple(one.astype(np.int32) for one in lists)
 
 
 def index_pairs(left, right, n_compact):
     """The pairs with their ends sorted by node."""
     ends = np.concatenate([left, right])
     ptr = np.zeros(n_compact + 1, np.int32)
-    np.cumsum(np.bincount(ends, minlength=n_compact), out=ptr[1:])
-    return Pairs(left, right, ptr, np.argsort(ends, kind="stable").astype(np.int32))
+    np.cumsum(np.bincount(ends[ends >= 0], minlength=n_compact), out=ptr[1:])
+    slots = np.argsort(np.where(ends < 0, n_compact, ends), kind="stable").astype(np.int32)
+    slots[ptr[-1] :] = -1
+    return Pairs(left, right, ptr, slots)
 
 
 def gather(tables, nodes):
     """Rows `nodes` of K tables, (K, B, d)."""
-    return np.stack([table[nodes] for table in tables])
+    there = nodes >= 0
+    out = np.zeros((len(tables), len(nodes), tables[0].shape[1]), tables[0].dtype)
+    for rows, table in zip(out, tables, strict=True):
+        rows[there] = table[nodes[there]]
+    return out
 
 
 def gather_adjoint(d_rows, nodes, n_nodes):
     """K tables (N, d), zero but for rows `nodes`."""
     tables = [np.zeros((n_nodes, d_rows.shape[2]), d_rows.dtype) for _ in d_rows]
     for rows, table in zip(d_rows, tables, strict=True):
-        table[nodes] = rows
+        table[nodes[nodes >= 0]] = rows[nodes >= 0]
     return tables
+
+
+def _present(pairs):
+    """Numbers of the rows that are there, and their pairs."""
+    rows = np.flatnonzero(pairs.left >= 0)
+    return rows, pairs._replace(left=pairs.left[rows], right=pairs.right[rows])
+
+
+def _all_rows(values, rows, pairs):
+    """Values of the rows that are there, among zeros for the absent ones."""
+    out = np.zeros((len(pairs.left), *values.shape[1:]), values.dtype)
+    out[rows] = values
+    return out
 
 
 def _add_to_ends(target, pairs, of_left, of_right):
@@ -59,15 +80,17 @@ def _add_to_ends(target, pairs, of_left, of_right):
 
 def dot(x, pairs, m, relation=None):
     """m·Σ_a x_la x_ra r_a of each pair."""
-    products = x[pairs.left] * x[pairs.right]
+    rows, there = _present(pairs)
+    products = x[there.left] * x[there.right]
     if relation is not None:
         products = products * relation
-    return x.dtype.type(m) * products.sum(axis=1)
+    return _all_rows(x.dtype.type(m) * products.sum(axis=1), rows, pairs)
 
 
 def dot_adjoint(d_scores, x, pairs, m, relation=None):
     """(d_x, d_relation or None) of `dot`."""
-    g = (x.dtype.type(m) * d_scores)[:, None]
+    rows, pairs = _present(pairs)
+    g = (x.dtype.type(m) * d_scores[rows])[:, None]
     left, right = x[pairs.left], x[pairs.right]
     d_x, d_relation, r = np.zeros_like(x), None, 1
     if relation is not None:
@@ -110,18 +133,22 @@ def _shares(tables, k, t):
 def gated_side(tables, n_users, k, weight, bias, pairs, t, m):
     """Gated scores of the pairs, experts projected for users and items apart."""
     own = tables[k]
-    gates = _gates(own, weight, bias, pairs)
+    rows, there = _present(pairs)
+    gates = _gates(own, weight, bias, there)
     c, norm = _shares(tables, k, t)
-    product = np.sum(own[pairs.left] * own[pairs.right], axis=1)
-    mix = np.sum(gates * c[pairs.left] * c[pairs.right], axis=1)
-    return own.dtype.type(m) * product * mix, (gates, c, norm, product, mix)
+    product = np.sum(own[there.left] * own[there.right], axis=1)
+    mix = np.sum(gates * c[there.left] * c[there.right], axis=1)
+    scores = _all_rows(own.dtype.type(m) * product * mix, rows, pairs)
+    return scores, (_all_rows(gates, rows, pairs), c, norm, product, mix)
 
 
 def gated_side_adjoint(d_scores, tables, n_users, k, weight, bias, pairs, t, m, saved):
     """(d_tables, d_weight, d_bias) of `gated_side`."""
     gates, c, norm, product, mix = saved
+    rows, pairs = _present(pairs)
+    gates = gates[rows]
     own, d_tables = tables[k], np.zeros_like(tables)
-    g = own.dtype.type(m) * d_scores
+    g = own.dtype.type(m) * d_scores[rows]
     d_product = (g * mix)[:, None]
     _add_to_ends(d_tables[k], pairs, d_product * own[pairs.right], d_product * own[pairs.left])
     d_mix = (g * product)[:, None]
@@ -186,22 +213,26 @@ def _cosine_adjoint(d_cosine, a, b, cosine, root_a, root_b):
 
 def gated_interaction(tables, n_users, k, weight, bias, pairs, t, m):
     """Gated scores of the pairs, experts projected as vectors of the pair."""
-    gates = _gates(tables[k], weight, bias, pairs)
-    q = _interactions(tables, pairs)
+    rows, there = _present(pairs)
+    gates = _gates(tables[k], weight, bias, there)
+    q = _interactions(tables, there)
     mix, cosines = gates[:, 0].copy(), []
     for slot, j in enumerate(_others(tables, k), 1):
         cosines.append(_cosine(q[j], q[k]))
         mix += tables.dtype.type(t) * gates[:, slot] * cosines[-1][0]
     total = q[k].sum(axis=1)
-    return tables.dtype.type(m) * total * mix, (gates, total, mix, cosines)
+    scores = _all_rows(tables.dtype.type(m) * total * mix, rows, pairs)
+    return scores, (_all_rows(gates, rows, pairs), total, mix, cosines)
 
 
 def gated_interaction_adjoint(d_scores, tables, n_users, k, weight, bias, pairs, t, m, saved):
     """(d_tables, d_weight, d_bias) of `gated_interaction`."""
     gates, total, mix, cosines = saved
+    rows, pairs = _present(pairs)
+    gates = gates[rows]
     q = _interactions(tables, pairs)
     d_q, d_gates = np.zeros_like(q), np.zeros_like(gates)
-    g = tables.dtype.type(m) * d_scores
+    g = tables.dtype.type(m) * d_scores[rows]
     d_q[k] += (g * mix)[:, None]
     d_mix = g * total
     d_gates[:, 0] = d_mix
@@ -218,18 +249,21 @@ def gated_interaction_adjoint(d_scores, tables, n_users, k, weight, bias, pairs,
 
 def unique_interaction(table_j, table_k, pairs, t, m):
     """m·(Σ q^j − t·cos(q^j, q^k)·Σ q^k) of each pair."""
-    q_j, q_k = _interactions(np.stack([table_j, table_k]), pairs)
+    rows, there = _present(pairs)
+    q_j, q_k = _interactions(np.stack([table_j, table_k]), there)
     cosine = _cosine(q_j, q_k)
     f = table_j.dtype.type
-    return f(m) * (q_j.sum(axis=1) - f(t) * cosine[0] * q_k.sum(axis=1)), cosine
+    scores = f(m) * (q_j.sum(axis=1) - f(t) * cosine[0] * q_k.sum(axis=1))
+    return _all_rows(scores, rows, pairs), cosine
 
 
 def unique_interaction_adjoint(d_scores, table_j, table_k, pairs, t, m, saved):
     """(d_j, d_k) of `unique_interaction`."""
     tables = np.stack([table_j, table_k])
+    rows, pairs = _present(pairs)
     q = _interactions(tables, pairs)
     f = table_j.dtype.type
-    g = f(m) * d_scores
+    g = f(m) * d_scores[rows]
     d_j, d_k = _cosine_adjoint(-g * f(t) * q[1].sum(axis=1), q[0], q[1], *saved)
     d_q = np.stack([d_j + g[:, None], d_k - (g * f(t) * saved[0])[:, None]])
     return tuple(_interactions_adjoint(d_q, tables, pairs))

@@ -97,6 +97,12 @@ def float_type(scorer: Scorer) -> np.dtype:
     return dtypes.pop()
 
 
+def check_items(lowest: int, highest: int, total: int) -> None:
+    """ValueError for held-out items outside 0…total − 1."""
+    if not 0 <= lowest <= highest < total:
+        raise ValueError(f"items must lie in 0…{total - 1}; found {lowest}…{highest}.")
+
+
 def n_items(scorer: Scorer) -> int:
     """Items that a scorer scores."""
     if isinstance(scorer, InteractionScorer):

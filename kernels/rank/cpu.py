@@ -19,7 +19,7 @@ import numba as nb
 import numpy as np
 
 from ..jit import parallel, serial
-from . import EPSILON, DotScorer, GatedScorer, float_type, n_items, slots
+from . import EPSILON, DotScorer, GatedScorer, check_items, float_type, n_items, slots
 
 __all__ = ["ranks", "scores", "top_k"]
 
@@ -444,8 +444,8 @@ def ranks(scorer, users, items, seen_indptr, seen_indices):
     """Rank of each user's item among the candidates, from 0, and how many others tie with it."""
     items = np.ascontiguousarray(items, np.int32)
     total = n_items(scorer)
-    if len(items) and not 0 <= items.min() <= items.max() < total:
-        raise ValueError(f"items must lie in 0…{total - 1}; found {items.min()}…{items.max()}.")
+    if len(items):
+        check_items(int(items.min()), int(items.max()), total)
     rank, tied = np.zeros((2, len(users)), np.int32)
     values = np.empty((len(users), 1), float_type(scorer))
     _run(

@@ -28,6 +28,18 @@ draw_caps(samples_per_user, degrees, set_degree, n_items) → caps (U,) int32
     min(samples_per_user, degrees (m, U), set_degree (U,)), and 0 where the positive set has all
     items, since nothing is left to be a negative.
 
+A step whose shapes are fixed, so that a device can record it once and replay it, needs these
+(cuda.py alone); `clock` (2,) uint32 on the device is the step's number in its epoch and in the run:
+
+take_users(epoch_users, clock, batch, users)
+    fills users (b,) with epoch_users[clock[0]·batch + …]
+draw_slots(indptr, indices, n_items, caps, users, seed, clock, term, samples)
+    → (left, right, count): the rows of `draw` at step clock[1], each user's in `samples` slots of
+    its own. left, right (2·b·samples,) int32 are nodes (item v is U + v), [positives; negatives],
+    −1 where a user has fewer draws; count () int32 is the number of rows.
+record(values, clock, log)   log[clock[0]] = values: n of () float64; log (steps, n) float64
+advance(clock)               clock += 1
+
 key = (seed mod 2³², ⌊seed / 2³²⌋), 0 ≤ seed < 2⁶⁴; epoch, step in 0…2³²−1; term in
 0…EPOCH_STREAM−1 (the last stream is the epoch's). Inputs are only read.
 """

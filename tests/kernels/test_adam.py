@@ -1,16 +1,18 @@
-"""adam: both forms against their closed first step and each other, and Numba against NumPy."""
+"""adam: each form against its closed first step and the other; the fast forms against NumPy."""
 
 from __future__ import annotations
 
 import numba
 import numpy as np
 import pytest
+from forms import forms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkef_fast.kernels.adam import FORMS, cpu, learning_rate, reference
 
-BOTH = pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+EACH = pytest.mark.parametrize("kernels", forms("adam"))
+FAST = pytest.mark.parametrize("kernels", forms("adam", "cpu", "emulator", "gpu"))
 EACH_FORM = pytest.mark.parametrize("form", FORMS)
 
 
@@ -28,7 +30,7 @@ def step(kernels, arrays, **options):
     return theta, m, v, squares
 
 
-@BOTH
+@EACH
 @EACH_FORM
 def test_the_first_step_in_closed_form(kernels, form):
     """From m = v = 0 the moments cancel: theta −= lr·g/(|g| + ε'), ε' = ε or ε/√(1 − β₂)."""
@@ -44,7 +46,7 @@ def test_the_first_step_in_closed_form(kernels, form):
     assert squares == pytest.approx(np.sum(theta**2), rel=1e-14)
 
 
-@BOTH
+@EACH
 def test_the_forms_differ_by_where_epsilon_stands(kernels):
     arrays = state(1, (50,), np.float64)
     root = np.sqrt(1 - 0.999**7)
@@ -55,7 +57,7 @@ def test_the_forms_differ_by_where_epsilon_stands(kernels):
     assert abs(same[0] - other[0]).max() > 1e-3
 
 
-@BOTH
+@EACH
 @EACH_FORM
 def test_the_penalty_is_a_part_of_the_gradient(kernels, form):
     theta, grad, m, v = state(2, (40,), np.float64)
@@ -65,7 +67,7 @@ def test_the_penalty_is_a_part_of_the_gradient(kernels, form):
         np.testing.assert_allclose(found, wanted, rtol=1e-13)
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("penalty", [0.0, 0.3])
 def test_no_gradient_is_a_zero_gradient(kernels, penalty):
     theta, _, m, v = state(3, (40,), np.float32)
@@ -77,7 +79,7 @@ def test_no_gradient_is_a_zero_gradient(kernels, penalty):
         np.testing.assert_array_equal(found, wanted)
 
 
-@BOTH
+@EACH
 def test_the_gradient_is_only_read(kernels):
     theta, grad, m, v = state(4, (33, 2), np.float32)
     before = grad.copy()
@@ -88,6 +90,7 @@ def test_the_gradient_is_only_read(kernels):
 SHAPES = st.sampled_from([(), (1,), (0, 3), (5,), (9, 7), (2, 3, 4), (300, 64), (40_001,)])
 
 
+@FAST
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -98,12 +101,14 @@ SHAPES = st.sampled_from([(), (1,), (0, 3), (5,), (9, 7), (2, 3, 4), (300, 64), 
     penalty=st.sampled_from([0.0, 1e-2]),
     form=st.sampled_from(FORMS),
 )
-def test_numba_equals_the_reference(seed, shape, dtype, magnitude, number, penalty, form):
+def test_fast_forms_equal_the_reference(
+    kernels, seed, shape, dtype, magnitude, number, penalty, form
+):
     arrays = state(seed, shape, dtype, magnitude)
     options = {"lr": 1e-2, "step": number, "penalty": penalty, "form": form}
     truth = step(reference, [a.astype(np.float64) for a in arrays], **options)
     plain = step(reference, arrays, **options)
-    found = step(cpu, arrays, **options)
+    found = step(kernels, arrays, **options)
     theta, grad, m, _ = (a.astype(np.float64) for a in arrays)
     # Rounding, in another order than NumPy's, of at most a dozen operations on numbers this large.
     # A difference in m moves theta by |step / m| of it.
@@ -134,7 +139,7 @@ def test_the_result_does_not_depend_on_the_threads():
             assert one.tobytes() == other.tobytes()
 
 
-@BOTH
+@pytest.mark.parametrize("kernels", forms("adam", "reference", "cpu"))
 @EACH_FORM
 def test_a_bowl_is_descended(kernels, form):
     """Minimum of Σ (theta − 3)² + penalty·Σ theta²: theta = 3 / (1 + penalty)."""
@@ -145,7 +150,7 @@ def test_a_bowl_is_descended(kernels, form):
     np.testing.assert_allclose(theta, 2.0, atol=1e-3)
 
 
-@BOTH
+@EACH
 def test_a_nan_stays_visible(kernels):
     theta, grad, m, v = state(6, (20,), np.float32)
     grad[11] = np.nan
@@ -155,7 +160,7 @@ def test_a_nan_stays_visible(kernels):
     assert np.isnan(kernels.update(theta, grad, m, v, lr=0.1, step=2))
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize(
     "change, message",
     [

@@ -1,16 +1,18 @@
-"""bpr: value and gradient against closed forms, extremes, and Numba against NumPy."""
+"""bpr: value and gradient against closed forms, extremes, and the fast forms against NumPy."""
 
 from __future__ import annotations
 
 import numba
 import numpy as np
 import pytest
+from forms import forms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkef_fast.kernels.bpr import cpu, reference
 
-FORMS = pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+FORMS = pytest.mark.parametrize("kernels", forms("bpr"))
+FAST = pytest.mark.parametrize("kernels", forms("bpr", "cpu", "emulator", "gpu"))
 
 
 @FORMS
@@ -52,6 +54,7 @@ def test_no_rows(kernels):
     assert d_scores.shape == (0,)
 
 
+@FAST
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -60,10 +63,10 @@ def test_no_rows(kernels):
     dtype=st.sampled_from([np.float32, np.float64]),
     reduction=st.sampled_from(["mean", "sum"]),
 )
-def test_numba_equals_numpy(seed, n, size, dtype, reduction):
+def test_fast_forms_equal_numpy(kernels, seed, n, size, dtype, reduction):
     scores = (np.random.default_rng(seed).normal(size=2 * n) * size).astype(dtype)
     before = scores.copy()
-    loss, d_scores = cpu.bpr(scores, reduction)
+    loss, d_scores = kernels.bpr(scores, reduction)
     wanted, d_wanted = reference.bpr(scores, reduction)
     assert float(loss) == pytest.approx(float(wanted), rel=1e-12)
     assert d_scores.dtype == dtype

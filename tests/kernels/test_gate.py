@@ -1,13 +1,14 @@
-"""gate: adjoints by central differences, extremes, and Numba against NumPy."""
+"""gate: adjoints by central differences, extremes, and the fast forms against NumPy."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from forms import forms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pkef_fast.kernels.gate import cpu, reference
+from pkef_fast.kernels.gate import reference
 
 
 def central(function, x, d_out, direction):
@@ -31,12 +32,13 @@ def test_adjoints_by_central_differences():
     assert numeric == pytest.approx(np.sum(d_parts * step), rel=1e-7)
 
 
-@pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+@pytest.mark.parametrize("kernels", forms("gate"))
 def test_softmax_of_extremes(kernels):
     x = np.array([[1000, 0, -1000], [-1000, -1000, -1000]], np.float32)
     np.testing.assert_allclose(kernels.softmax(x), [[1, 0, 0], [1 / 3] * 3], rtol=1e-6)
 
 
+@pytest.mark.parametrize("kernels", forms("gate", "cpu", "emulator", "gpu"))
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -45,14 +47,14 @@ def test_softmax_of_extremes(kernels):
     d=st.sampled_from([1, 5, 64]),
     dtype=st.sampled_from([np.float32, np.float64]),
 )
-def test_numba_equals_numpy(seed, n, s, d, dtype):
+def test_fast_forms_equal_numpy(kernels, seed, n, s, d, dtype):
     rng = np.random.default_rng(seed)
     shapes = ((n, s), (n, s), (n, s), (s, n, d), (n, d))
     x, d_x, weights, parts, d_y = (rng.normal(size=shape).astype(dtype) for shape in shapes)
-    found = [cpu.softmax(x), cpu.softmax_adjoint(d_x, x), cpu.mix(weights, parts)]
+    found = [kernels.softmax(x), kernels.softmax_adjoint(d_x, x), kernels.mix(weights, parts)]
     wanted = [reference.softmax(x), reference.softmax_adjoint(d_x, x)]
     wanted += [reference.mix(weights, parts)]
-    found += cpu.mix_adjoint(d_y, weights, parts)
+    found += kernels.mix_adjoint(d_y, weights, parts)
     wanted += reference.mix_adjoint(d_y, weights, parts)
     # sums of up to max(s, d) products of unit size in another order
     bound = 8 * np.finfo(dtype).eps * max(s, d)

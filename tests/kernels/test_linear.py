@@ -1,14 +1,18 @@
-"""linear: adjoints by central differences, and Numba against NumPy."""
+"""linear: adjoints by central differences, and the fast forms against NumPy."""
 
 from __future__ import annotations
 
 import numba
 import numpy as np
 import pytest
+from forms import emulator, forms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pkef_fast.kernels.linear import KINDS, cpu, reference
+from pkef_fast.kernels.linear import KINDS, cpu, cuda, reference
+
+EACH = pytest.mark.parametrize("kernels", forms("linear"))
+FAST = pytest.mark.parametrize("kernels", forms("linear", "cpu", "emulator", "gpu"))
 
 
 def directional(function, inputs, gradients, d_out, rng):
@@ -40,6 +44,7 @@ def test_activation_adjoint_by_central_differences(kind):
     directional(lambda x: reference.activate(x, kind), (x,), (gradient,), d_y, rng)
 
 
+@FAST
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -50,14 +55,14 @@ def test_activation_adjoint_by_central_differences(kind):
     need_x=st.booleans(),
     dtype=st.sampled_from([np.float32, np.float64]),
 )
-def test_affine_in_numba_equals_numpy(seed, n, a, c, with_bias, need_x, dtype):
+def test_affine_of_fast_forms_equals_numpy(kernels, seed, n, a, c, with_bias, need_x, dtype):
     rng = np.random.default_rng(seed)
     x, weight, d_y, bias = (
         rng.normal(size=s).astype(dtype) for s in ((n, a), (a, c), (n, c), (c,))
     )
-    pairs = [(cpu.affine(x, weight, bias if with_bias else None),) * 1]
+    pairs = [(kernels.affine(x, weight, bias if with_bias else None),) * 1]
     truth = [(reference.affine(x, weight, bias if with_bias else None),)]
-    pairs.append(cpu.affine_adjoint(d_y, x, weight, with_bias, need_x))
+    pairs.append(kernels.affine_adjoint(d_y, x, weight, with_bias, need_x))
     truth.append(reference.affine_adjoint(d_y, x, weight, with_bias, need_x))
     # sums of up to max(n, a) products of unit size in another order
     bound = 4 * np.finfo(dtype).eps * max(n, a, c)
@@ -71,28 +76,82 @@ def test_affine_in_numba_equals_numpy(seed, n, a, c, with_bias, need_x, dtype):
         assert np.abs(found - wanted).max(initial=0) <= bound * largest
 
 
+@FAST
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", [(0,), (1,), (7, 3), (2, 3, 5)])
-def test_activations_in_numba_equal_numpy(kind, shape, dtype):
+def test_activations_of_fast_forms_equal_numpy(kernels, kind, shape, dtype):
     rng = np.random.default_rng(2)
     x, d_y = (20 * rng.normal(size=(2, *shape))).astype(dtype)
-    y = cpu.activate(x, kind)
+    y = kernels.activate(x, kind)
     tolerance = {"rtol": 16 * np.finfo(dtype).eps, "atol": 1e-30}
     np.testing.assert_allclose(y, reference.activate(x, kind), **tolerance)
-    found = cpu.activate_adjoint(d_y, y, kind)
+    found = kernels.activate_adjoint(d_y, y, kind)
     np.testing.assert_allclose(found, reference.activate_adjoint(d_y, y, kind), **tolerance)
     assert y.dtype == found.dtype == dtype
 
 
-def test_zero_is_on_the_flat_side_of_relu_and_nan_stays():
+@EACH
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(0, 3), (1, 1), (37, 5)])
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 6])
+def test_total_adds_in_order_and_makes_a_new_array(kernels, count, shape, dtype):
+    parts = list(np.random.default_rng(5).normal(size=(count, *shape)).astype(dtype))
+    before = [part.copy() for part in parts]
+    found = kernels.total(*parts)
+    np.testing.assert_array_equal(found, reference.total(*parts))
+    found[...] = 7
+    for part, old in zip(parts, before, strict=True):
+        np.testing.assert_array_equal(part, old)
+
+
+@EACH
+@pytest.mark.parametrize(("n", "m"), [(0, 0), (0, 4), (3, 0), (5, 7)])
+def test_stack_puts_rows_below_rows(kernels, n, m):
+    a, b = np.arange(2.0 * n).reshape(n, 2), -np.arange(2.0 * m).reshape(m, 2)
+    found = kernels.stack(a, b)
+    assert found.shape == (n + m, 2)
+    np.testing.assert_array_equal(found[:n], a)
+    np.testing.assert_array_equal(found[n:], b)
+
+
+@EACH
+def test_zero_is_on_the_flat_side_of_relu_and_nan_stays(kernels):
     x = np.array([0.0, -0.0, 3.0, np.nan], np.float32)
-    for kernels in (reference, cpu):
-        y = kernels.activate(x, "relu")
-        assert np.isnan(y[3])
-        np.testing.assert_array_equal(
-            kernels.activate_adjoint(np.ones(3, np.float32), y[:3], "relu"), [0, 0, 1]
-        )
+    y = kernels.activate(x, "relu")
+    assert np.isnan(y[3])
+    np.testing.assert_array_equal(
+        kernels.activate_adjoint(np.ones(3, np.float32), y[:3], "relu"), [0, 0, 1]
+    )
+
+
+def tf32(x):
+    """x with 10 bits of mantissa, rounded to nearest."""
+    mantissa, exponent = np.frexp(x)
+    return np.ldexp(np.rint(np.ldexp(mantissa, 11)), exponent - 11)
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (70, 9, 5), (130, 64, 65)])
+def test_products_on_tensor_cores_round_the_operands_alone(sizes):
+    n, a, c = sizes
+    rng = np.random.default_rng(4)
+    x, weight, bias, d_y = (
+        rng.normal(size=s).astype(np.float32) for s in ((n, a), (a, c), (c,), (n, c))
+    )
+    form = cuda.Form(emulator())
+    form.tensor_cores = True
+    found = (form.affine(x, weight, bias), *form.affine_adjoint(d_y, x, weight))
+    rounded = tf32(x), tf32(weight), bias
+    wanted = (
+        reference.affine(*rounded),
+        *reference.affine_adjoint(tf32(d_y), rounded[0], rounded[1])[:2],
+        d_y.sum(axis=0),  # no product
+    )
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=2e-5)
+    if a > 1:
+        assert np.abs(found[0] - reference.affine(x, weight, bias)).max() > 1e-4
 
 
 def test_threads_change_no_bit():

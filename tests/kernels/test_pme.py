@@ -1,39 +1,47 @@
-"""pme: adjoints by central differences, Numba against NumPy on random batches, edge cases."""
+"""pme: adjoints by central differences, fast forms against NumPy on random batches, edge cases."""
 
 from __future__ import annotations
 
 import numba
 import numpy as np
 import pytest
+from forms import emulator, forms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pkef_fast.kernels.pme import cpu, reference
+from pkef_fast.kernels.pme import cpu, cuda, reference
+
+EACH = pytest.mark.parametrize("kernels", forms("pme"))
+FAST = pytest.mark.parametrize("kernels", forms("pme", "cpu", "emulator", "gpu"))
+CUDA = pytest.mark.parametrize("kernels", forms("pme", "emulator", "gpu"))
 
 T, M = 0.3, 2.0
 
 
-def batch(rng, n_users, n_items, rows):
-    """Compact pairs over users 0…n_users−1 and the items after them; some nodes in no pair."""
+def batch(rng, n_users, n_items, rows, absent=0.0):
+    """Compact pairs over users 0…n_users−1 and the items after them; some nodes in no pair, and a
+    share of the rows absent."""
     left = rng.integers(0, n_users, rows).astype(np.int32)
     right = (n_users + rng.integers(0, n_items, rows)).astype(np.int32)
+    left[rng.random(rows) < absent] = -1
+    right[left < 0] = -1
     return left, right
 
 
-def problem(seed, n_users, n_items, rows, d, n_behaviors, dtype):
+def problem(seed, n_users, n_items, rows, d, n_behaviors, dtype, absent=0.0):
     rng = np.random.default_rng(seed)
     nodes = n_users + n_items
     tables = rng.normal(size=(n_behaviors, nodes, d)).astype(dtype)
     weight = rng.normal(size=(2 * d, n_behaviors)).astype(dtype) / np.sqrt(d).astype(dtype)
     bias = rng.normal(size=n_behaviors).astype(dtype)
     d_scores = rng.normal(size=rows).astype(dtype)
-    return tables, weight, bias, batch(rng, n_users, n_items, rows), d_scores
+    return tables, weight, bias, batch(rng, n_users, n_items, rows, absent), d_scores
 
 
-def everything(kernels, seed, n_users, n_items, rows, d, n_behaviors, dtype):
+def everything(kernels, seed, n_users, n_items, rows, d, n_behaviors, dtype, absent=0.0):
     """All scores and gradients of a problem, by name."""
     tables, weight, bias, (left, right), d_scores = problem(
-        seed, n_users, n_items, rows, d, n_behaviors, dtype
+        seed, n_users, n_items, rows, d, n_behaviors, dtype, absent
     )
     pairs = kernels.index_pairs(left, right, tables.shape[1])
     k = seed % n_behaviors
@@ -63,6 +71,7 @@ def everything(kernels, seed, n_users, n_items, rows, d, n_behaviors, dtype):
     return {name: value for name, value in results.items() if value is not None}
 
 
+@FAST
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -72,11 +81,14 @@ def everything(kernels, seed, n_users, n_items, rows, d, n_behaviors, dtype):
     d=st.sampled_from([1, 3, 8, 17, 64]),
     n_behaviors=st.integers(1, 5),
     dtype=st.sampled_from([np.float32, np.float64]),
+    absent=st.sampled_from([0, 0, 0.4, 1]),
 )
-def test_numba_equals_numpy(seed, n_users, n_items, rows, d, n_behaviors, dtype):
+def test_fast_forms_equal_numpy(
+    kernels, seed, n_users, n_items, rows, d, n_behaviors, dtype, absent
+):
     shape = (seed, n_users, n_items, rows, d, n_behaviors)
-    fast, plain = (everything(kernels, *shape, dtype) for kernels in (cpu, reference))
-    truth = everything(reference, *shape, np.float64) if dtype == np.float32 else plain
+    fast, plain = (everything(form, *shape, dtype, absent) for form in (kernels, reference))
+    truth = everything(reference, *shape, np.float64, absent) if dtype == np.float32 else plain
     assert fast.keys() == plain.keys()
     for name, wanted in plain.items():
         found = fast[name]
@@ -154,30 +166,123 @@ def test_dot_adjoint_by_central_differences():
         assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(np.sum(gradient * direction), rel=1e-7)
 
 
+@FAST
 @settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n_nodes=st.sampled_from([1, 7, 200]),
-    lengths=st.lists(st.sampled_from([0, 1, 9, 80]), max_size=4),
+    lengths=st.lists(st.sampled_from([0, 1, 9, 9, 80]), max_size=4),
+    spare=st.integers(0, 3),
+    d=st.sampled_from([1, 4, 5]),
+    dtype=st.sampled_from([np.float32, np.float64]),
 )
-def test_compact_and_gather(seed, n_nodes, lengths):
+def test_compact_and_gather(kernels, seed, n_nodes, lengths, spare, d, dtype):
     rng = np.random.default_rng(seed)
-    lists = [rng.integers(0, n_nodes, length).astype(np.int32) for length in lengths]
-    nodes, numbers = cpu.compact(lists, n_nodes)
-    wanted_nodes, wanted_numbers = reference.compact(lists, n_nodes)
-    np.testing.assert_array_equal(nodes, wanted_nodes)
+    lists = [rng.integers(-1, n_nodes, length).astype(np.int32) for length in lengths]
+    distinct, _ = reference.compact(lists, n_nodes)
+    capacity = len(distinct) + spare
+    nodes, numbers = kernels.compact(lists, n_nodes, capacity)
+    wanted_nodes, wanted_numbers = reference.compact(lists, n_nodes, capacity)
+    assert nodes.tolist() == wanted_nodes.tolist() == [*distinct, *[-1] * spare]
     for one, other, original in zip(numbers, wanted_numbers, lists, strict=True):
+        assert one.dtype == np.int32
         np.testing.assert_array_equal(one, other)
-        np.testing.assert_array_equal(nodes[one], original)
-    tables = list(rng.normal(size=(3, n_nodes, 5)))
-    rows = cpu.gather(tables, nodes)
+        np.testing.assert_array_equal(nodes[one[original >= 0]], original[original >= 0])
+        assert np.all(one[original < 0] == -1)
+    tables = list(rng.normal(size=(3, n_nodes, d)).astype(dtype))
+    rows = kernels.gather(tables, nodes)
     np.testing.assert_array_equal(rows, reference.gather(tables, nodes))
-    back = cpu.gather_adjoint(rows, nodes, n_nodes)
+    assert np.all(rows[:, len(distinct) :] == 0)
+    back = kernels.gather_adjoint(rows, nodes, n_nodes)
     for one, other in zip(back, reference.gather_adjoint(rows, nodes, n_nodes), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+@pytest.mark.parametrize("kernels", forms("pme", "reference", "cpu"))
+def test_compact_without_a_capacity_and_beyond_one(kernels):
+    lists = [np.array([5, 3, -1, 5], np.int32), np.array([9], np.int32)]
+    nodes, numbers = kernels.compact(lists, 12)
+    assert nodes.tolist() == [3, 5, 9]
+    assert [one.tolist() for one in numbers] == [[1, 0, -1, 1], [2]]
+    with pytest.raises(ValueError, match="3 nodes exceeds the capacity of 2"):
+        kernels.compact(lists, 12, 2)
+
+
+@CUDA
+def test_cuda_compacts_to_a_capacity_that_the_shapes_give(kernels):
+    lists = [np.array([5, 3, -1, 5], np.int32), np.array([9], np.int32)]
+    nodes, numbers = kernels.compact(lists, 12)
+    assert nodes.tolist() == [3, 5, 9, -1, -1]
+    assert len(kernels.compact(lists, 4 + 6)[0]) == 5
+    assert len(kernels.compact([np.zeros(20, np.int32)], 6)[0]) == 6
+    nodes, numbers = kernels.compact(lists, 12, 2)  # rows of node 9 are dropped, not misplaced
+    assert nodes.tolist() == [3, 5]
+    assert [one.tolist() for one in numbers] == [[1, 0, -1, 1], [-1]]
+
+
+@CUDA
+def test_cuda_compacts_many_lists_and_nodes(kernels):
+    """More lists than a launch takes, more nodes than a block numbers."""
+    rng = np.random.default_rng(1)
+    lists = [rng.integers(-1, 20000, 3).astype(np.int32) for _ in range(20)]
+    nodes, numbers = kernels.compact(lists, 20000, 60)
+    wanted_nodes, wanted = reference.compact(lists, 20000, 60)
+    assert nodes.tolist() == wanted_nodes.tolist()
+    np.testing.assert_array_equal(np.stack(numbers), np.stack(wanted))
+
+
+@FAST
+@pytest.mark.parametrize("n_nodes", [200, 300, 70000])
+def test_ends_are_sorted_whatever_the_number_of_digits(kernels, n_nodes):
+    """One, two and three passes of the radix sort, over two of its blocks."""
+    rng = np.random.default_rng(n_nodes)
+    left, right = batch(rng, n_nodes // 2, n_nodes - n_nodes // 2, 1500, 0.2)
+    found, wanted = (form.index_pairs(left, right, n_nodes) for form in (kernels, reference))
+    np.testing.assert_array_equal(found.owner_ptr, wanted.owner_ptr)
+    np.testing.assert_array_equal(found.owner_slots, wanted.owner_slots)
+
+
+@CUDA
+def test_cuda_gates_of_eight_behaviors_and_no_more(kernels):
+    shape = (3, 2, 3, 7, 4)
+    found, wanted = (everything(form, *shape, 8, np.float64) for form in (kernels, reference))
+    for name, value in wanted.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-11, atol=1e-11, err_msg=name)
+    with pytest.raises(ValueError, match="at most 8 behaviors, not 9"):
+        everything(kernels, *shape, 9, np.float64)
+
+
+@pytest.mark.emulator
+def test_cuda_repeats_a_captured_step_on_other_rows():
+    """All shapes fixed, no look at a value from the host: what a CUDA graph needs."""
+    backend = emulator()
+    kernels = cuda.Form(backend)
+    tables, weight, bias, _, d_scores = problem(8, 6, 9, 20, 4, 3, np.float32)
+    left, right = np.zeros((2, 20), np.int32)
+
+    def step():
+        nodes, (l, r) = kernels.compact([left, right], 15)
+        pairs = kernels.index_pairs(l, r, len(nodes))
+        rows = kernels.gather(list(tables), nodes)
+        settings_ = (rows, None, 1, weight, bias, pairs, T, M)
+        scores, saved = kernels.gated_side(*settings_)
+        d_rows, d_weight, d_bias = kernels.gated_side_adjoint(d_scores, *settings_, saved)
+        return scores, *kernels.gather_adjoint(d_rows, nodes, 15), d_weight, d_bias
+
+    step()
+    replay = backend.capture(step)
+    for seed, absent in ((1, 0.0), (2, 0.5), (3, 1.0)):
+        left[:], right[:] = batch(np.random.default_rng(seed), 6, 9, 20, absent)
+        replay()
+        pairs = reference.index_pairs(left, right, 15)
+        settings_ = (tables, 6, 1, weight, bias, pairs, T, M)
+        scores, saved = reference.gated_side(*settings_)
+        d_tables, *d_gate = reference.gated_side_adjoint(d_scores, *settings_, saved)
+        for found, wanted in zip(replay.kept, (scores, *d_tables, *d_gate), strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+@EACH
 def test_zero_rows_score_zero_and_pass_finite_gradients(kernels):
     tables, weight, bias, (left, right), d_scores = problem(1, 4, 4, 10, 6, 3, np.float32)
     tables[:, ::2] = 0

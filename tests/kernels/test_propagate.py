@@ -1,18 +1,21 @@
-"""propagate: finite differences of the reference, agreement of Numba, isolated nodes, threads."""
+"""propagate: finite differences, agreement of all forms, isolated nodes, hubs, threads."""
 
 from __future__ import annotations
 
 import numba
 import numpy as np
 import pytest
+from forms import emulator, forms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkef_fast.data.dataset import Csr
 from pkef_fast.graph import adjacency
-from pkef_fast.kernels.propagate import FUSIONS, SOURCES, cpu, reference
+from pkef_fast.kernels.propagate import FUSIONS, SOURCES, cpu, cuda, reference
 
 NORMALIZATIONS = ("left", "right", "symmetric")
+EACH = pytest.mark.parametrize("kernels", forms("propagate"))
+FAST = pytest.mark.parametrize("kernels", forms("propagate", "cpu", "emulator", "gpu"))
 
 
 def pattern(rng, n_users, n_items, density) -> Csr:
@@ -116,6 +119,7 @@ def assert_agrees(found, wanted, dtype, name):
     assert np.abs(found - wanted).max(initial=0) <= bound, name
 
 
+@FAST
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -130,12 +134,23 @@ def assert_agrees(found, wanted, dtype, name):
     merged=st.booleans(),
     dtype=st.sampled_from([np.float32, np.float64]),
 )
-def test_numba_equals_the_reference(
-    seed, n_users, n_items, d, density, normalization, self_loops, fusion, source, merged, dtype
+def test_fast_forms_equal_the_reference(
+    kernels,
+    seed,
+    n_users,
+    n_items,
+    d,
+    density,
+    normalization,
+    self_loops,
+    fusion,
+    source,
+    merged,
+    dtype,
 ):
     merged = merged and fusion != "none"
     one = problem(seed, n_users, n_items, d, density, normalization, self_loops, fusion, dtype)
-    fast = run(cpu, one, fusion, source, merged)
+    fast = run(kernels, one, fusion, source, merged)
     truth = run(reference, one, fusion, source, merged)
     assert fast.keys() == truth.keys()
     # Projections divide by ⟨c,c⟩ + ε, which for a nearly zero message magnifies rounding; compare
@@ -150,7 +165,7 @@ def test_numba_equals_the_reference(
             assert_agrees(fast[name] / scale, value / scale, dtype, name)
 
 
-@pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+@EACH
 def test_isolated_nodes_have_zero_messages_and_pass_none(kernels):
     graph = adjacency(Csr(np.array([0, 1, 1], np.int32), np.array([0], np.int32)), 2)
     x = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
@@ -162,6 +177,44 @@ def test_isolated_nodes_have_zero_messages_and_pass_none(kernels):
     )
     np.testing.assert_array_equal(d_p[[1, 3]], np.zeros((2, 5)))
     np.testing.assert_array_equal(d_z[[1, 3]], x[[1, 3]])
+
+
+@FAST
+@pytest.mark.parametrize("d", [1, 4, 12, 130, 132, 200])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_hubs_and_wide_rows(kernels, d, dtype, monkeypatch):
+    """Rows that are cut into segments, and rows of several vectors a lane or too wide for them."""
+    monkeypatch.setattr(cuda, "SEGMENT", 8)
+    for seed, (fusion, source) in enumerate(
+        [("projection", "state"), ("summation", "message"), ("none", "state")]
+    ):
+        one = problem(seed, 6, 31, d, 0.8, "symmetric", True, fusion, dtype)
+        for merged in (False, fusion != "none"):
+            fast = run(kernels, one, fusion, source, merged)
+            truth = run(reference, one, fusion, source, merged)
+            for name, value in truth.items():
+                assert_agrees(fast[name] / 16, value / 16, dtype, name)
+
+
+@pytest.mark.parametrize("kernels", forms("propagate", "emulator"))
+@pytest.mark.parametrize(("stored", "bits"), [("bfloat16", 8), ("float16", 11)])
+def test_tables_in_16_bits_round_only_what_is_gathered(kernels, stored, bits):
+    graph, _, z, *_ = one = problem(2, 9, 14, 8, 0.4, "left", False, "projection", np.float32)
+    narrow = cuda.Form(emulator())
+    narrow.gather = stored
+    rounded = np.ldexp(np.rint(np.ldexp(z, bits - np.frexp(z)[1])), np.frexp(z)[1] - bits)
+    assert np.any(rounded != z)
+    found = narrow.spread(graph, z)
+    assert_agrees(found, reference.spread(graph, rounded.astype(np.float32)), np.float32, "y")
+    fast = run(narrow, one, "summation", "state", False)
+    truth = run(reference, one, "summation", "state", False)
+    for name, value in truth.items():
+        error = np.abs(fast[name] - value).max()
+        assert error <= 4 * 2.0**-bits * np.abs(value).max(), name
+        assert error > 0, name
+    odd = problem(2, 9, 14, 6, 0.4, "left", False, "projection", np.float32)
+    with pytest.raises(ValueError, match="columns in fours"):
+        narrow.spread(odd[0], odd[2])
 
 
 def test_a_merged_layer_equals_two_equal_tables():
@@ -187,7 +240,7 @@ def test_no_threads_change_no_bit():
         assert value.tobytes() == results[1][name].tobytes(), name
 
 
-@pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+@EACH
 def test_inputs_stay_as_they_are(kernels):
     one = problem(7, 6, 5, 4, 0.5, "symmetric", False, "projection", np.float64)
     graph, p, z, *_ = one
@@ -200,6 +253,7 @@ def test_inputs_stay_as_they_are(kernels):
     np.testing.assert_array_equal(d, np.ones_like(z))
 
 
+@FAST
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -207,15 +261,15 @@ def test_inputs_stay_as_they_are(kernels):
     d=st.sampled_from([1, 5, 64]),
     zero=st.booleans(),
 )
-def test_project_and_its_adjoint(seed, n, d, zero):
+def test_project_and_its_adjoint(kernels, seed, n, d, zero):
     rng = np.random.default_rng(seed)
     a, c, d_out = rng.normal(size=(3, n, d))
     if zero:
         c[::2] = 0
-    out, r, inverse = cpu.project(a, c)
+    out, r, inverse = kernels.project(a, c)
     for found, wanted in zip((out, r, inverse), reference.project(a, c), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
-    found = cpu.project_adjoint(d_out, a, c, r, inverse)
+    found = kernels.project_adjoint(d_out, a, c, r, inverse)
     wanted = reference.project_adjoint(d_out, a, c, r, inverse)
     for f, w in zip(found, wanted, strict=True):
         np.testing.assert_allclose(f, w, rtol=1e-10, atol=1e-10)

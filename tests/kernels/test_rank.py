@@ -1,4 +1,4 @@
-"""rank: ranks against a sort, ties, seen rows, extreme logits, and Numba against NumPy."""
+"""rank: ranks against a sort, ties, seen rows, extreme logits, and fast forms against NumPy."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from itertools import pairwise
 import numba
 import numpy as np
 import pytest
+from forms import forms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,10 +17,12 @@ from pkef_fast.kernels.rank import (
     GatedScorer,
     InteractionScorer,
     cpu,
+    cuda,
     reference,
 )
 
-BOTH = pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+EACH = pytest.mark.parametrize("kernels", forms("rank"))
+FAST = pytest.mark.parametrize("kernels", forms("rank", "cpu", "emulator", "gpu"))
 KINDS = ("dot", "gated", "interaction")
 EACH_KIND = pytest.mark.parametrize("kind", KINDS)
 DTYPES = (np.float32, np.float64)
@@ -112,6 +115,7 @@ def best_by_sorting(s, users, k, indptr, indices):
     best = []
     for row, u in zip(s, users, strict=True):
         seen = set(indices[indptr[u] : indptr[u + 1]].tolist())
+        seen.update(np.flatnonzero(~(row > -np.inf)).tolist())
         order = sorted((-row[v], v) for v in range(len(row)) if v not in seen)[:k]
         best.append([v for _, v in order] + [-1] * (k - len(order)))
     return best
@@ -134,7 +138,7 @@ def assert_ranked(kernels, one, users, items, indptr, indices, k):
     assert np.all(values[~listed] == -np.inf)
 
 
-@BOTH
+@EACH
 @settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -153,6 +157,7 @@ def test_ties_go_by_number(kernels, seed, n_users, n_items, k):
     assert_ranked(kernels, one, users, items, indptr, indices, k)
 
 
+@FAST
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -164,11 +169,11 @@ def test_ties_go_by_number(kernels, seed, n_users, n_items, k):
     dtype=st.sampled_from(DTYPES),
     spread=st.sampled_from([0.0, 1.0, 30.0, 200.0, 1000.0]),
 )
-def test_numba_equals_the_reference(seed, kind, n_users, n_items, d, k, dtype, spread):
+def test_fast_forms_equal_the_reference(kernels, seed, kind, n_users, n_items, d, k, dtype, spread):
     one = scorer(kind, seed, n_users, n_items, d, k, dtype, spread)
     users = np.random.default_rng(seed).permutation(n_users).astype(np.int32)
     truth = reference.scores(in_float64(one), users)
-    plain, found = reference.scores(one, users), cpu.scores(one, users)
+    plain, found = reference.scores(one, users), kernels.scores(one, users)
     assert found.dtype == dtype and found.shape == truth.shape
     assert np.all(np.isfinite(found))
     # Sums of products of d and of K terms round by d + 3K (cosines: 3d) units of their terms'
@@ -185,61 +190,66 @@ def test_numba_equals_the_reference(seed, kind, n_users, n_items, d, k, dtype, s
     assert np.all(abs(found - truth) <= bound)
 
 
+@FAST
 @EACH_KIND
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_ranks_and_top_k_see_the_numbers_of_scores(kind, dtype):
+def test_ranks_and_top_k_see_the_numbers_of_scores(kernels, kind, dtype):
     """More users than a chunk, more items than a tile, and pairs of equal items."""
-    n_users, n_items = 270, 203
+    n_users, n_items = 150, 203
     rng = np.random.default_rng(0)
     one = scorer(kind, 1, n_users, n_items, 6, 3, dtype, 100.0)
     one = of_items(one, rng.permutation(np.arange(n_items) // 2 * 2))
     users = rng.permutation(n_users).astype(np.int32)
     items = rng.integers(0, n_items, n_users).astype(np.int32)
-    assert_ranked(cpu, one, users, items, *seen_rows(2, n_users, n_items), 9)
-    _, tied = cpu.ranks(one, users, items, *csr([[]] * n_users))
+    assert_ranked(kernels, one, users, items, *seen_rows(2, n_users, n_items), 9)
+    _, tied = kernels.ranks(one, users, items, *csr([[]] * n_users))
     # All but the last item have a twin (item 202 has none).
     assert np.mean(tied >= 1) > 0.95
 
 
+@FAST
 @EACH_KIND
-def test_slabs_of_users_change_nothing(kind, monkeypatch):
+def test_slabs_of_users_change_nothing(kernels, kind, monkeypatch):
     one = scorer(kind, 3, 70, 50, 5, 2, np.float32)
     users = np.arange(70, dtype=np.int32)
     items = np.full(70, 7, np.int32)
     rows = seen_rows(4, 70, 50)
-    whole = (
-        cpu.scores(one, users),
-        *cpu.ranks(one, users, items, *rows),
-        *cpu.top_k(one, users, 4, *rows),
-    )
+
+    def everything():
+        return (
+            kernels.scores(one, users),
+            *kernels.ranks(one, users, items, *rows),
+            *kernels.top_k(one, users, 4, *rows),
+        )
+
+    whole = everything()
     monkeypatch.setattr(cpu, "SLAB", 8)
-    parts = (
-        cpu.scores(one, users),
-        *cpu.ranks(one, users, items, *rows),
-        *cpu.top_k(one, users, 4, *rows),
-    )
-    for found, wanted in zip(parts, whole, strict=True):
+    monkeypatch.setattr(cuda, "USERS", 48)
+    monkeypatch.setattr(cuda, "SLAB", 1)  # one tile of users at a time
+    monkeypatch.setattr(cuda, "BLOCKS", 1)  # and all tiles of items in one block
+    for found, wanted in zip(everything(), whole, strict=True):
         assert found.tobytes() == wanted.tobytes()
 
 
+@FAST
 @EACH_KIND
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("spread", [1.0, 1000.0])
-def test_a_score_depends_on_its_user_and_item_alone(kind, dtype, spread):
+def test_a_score_depends_on_its_user_and_item_alone(kernels, kind, dtype, spread):
     """Not on the place in a tile or a block, nor on who else is asked for."""
     n_users, n_items = 33, 300
     one = scorer(kind, 5, n_users, n_items, 7, 3, dtype, spread)
     users = np.arange(n_users, dtype=np.int32)
-    s = cpu.scores(one, users)
+    s = kernels.scores(one, users)
     rng = np.random.default_rng(6)
     for size in (1, 129, n_items):
         items = rng.permutation(n_items)[:size]
         some = rng.permutation(users)[: min(size, n_users)]
-        found = cpu.scores(of_items(one, items), some)
+        found = kernels.scores(of_items(one, items), some)
         assert found.tobytes() == np.ascontiguousarray(s[some][:, items]).tobytes()
 
 
-@BOTH
+@EACH
 @EACH_KIND
 def test_rows_without_and_with_all_seen_items(kernels, kind):
     n_items = 140
@@ -259,7 +269,7 @@ def test_rows_without_and_with_all_seen_items(kernels, kind):
     assert 130 not in best[3]
 
 
-@BOTH
+@EACH
 @EACH_KIND
 def test_one_user_and_one_item(kernels, kind):
     one = scorer(kind, 8, 1, 1, 4, 1, np.float32)
@@ -271,7 +281,7 @@ def test_one_user_and_one_item(kernels, kind):
     assert values[0, 0] == kernels.scores(one, zero)[0, 0]
 
 
-@BOTH
+@EACH
 @EACH_KIND
 def test_nobody_and_nothing(kernels, kind):
     nobody = np.zeros(0, np.int32)
@@ -285,7 +295,7 @@ def test_nobody_and_nothing(kernels, kind):
     assert kernels.top_k(nothing, users, 2, *csr([[]] * 3))[0].tolist() == [[-1, -1]] * 3
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", ["gated", "interaction"])
 @pytest.mark.parametrize("far", [200.0, 1000.0])
@@ -316,7 +326,7 @@ def test_extreme_logits_give_the_exact_softmax(kernels, kind, dtype, far):
     np.testing.assert_allclose(found, wanted, rtol=100 * np.finfo(dtype).eps, atol=0)
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_zero_rows_score_zero(kernels, dtype):
     one = scorer("interaction", 11, 3, 4, 5, 3, dtype)
@@ -327,7 +337,7 @@ def test_zero_rows_score_zero(kernels, dtype):
     assert np.all(s[1] == 0)
 
 
-@BOTH
+@EACH
 def test_a_broken_model_never_looks_good(kernels):
     """NaN candidates count as higher; a held-out item with a NaN score comes last."""
     one = DotScorer(np.ones((1, 1)), np.array([[2.0], [np.nan], [3.0], [1.0], [np.nan]]))
@@ -341,7 +351,7 @@ def test_a_broken_model_never_looks_good(kernels):
     assert best.tolist() == [[2, 0, 3, -1, -1]]
 
 
-@BOTH
+@EACH
 def test_the_gate_of_one_behavior_is_one(kernels):
     gated = scorer("gated", 12, 3, 6, 4, 1, np.float64)
     users = np.arange(3, dtype=np.int32)
@@ -377,27 +387,70 @@ def test_the_result_does_not_depend_on_the_threads(kind):
             assert found.tobytes() == wanted.tobytes()
 
 
+@FAST
 @EACH_KIND
-def test_inputs_are_only_read(kind):
+def test_inputs_are_only_read(kernels, kind):
     one = scorer(kind, 15, 9, 140, 3, 2, np.float32)
     users, items = np.arange(9, dtype=np.int32), np.arange(9, dtype=np.int32)
     rows = seen_rows(16, 9, 140)
     arrays = [x for x in (*one, users, items, *rows) if isinstance(x, np.ndarray)]
     before = [array.tobytes() for array in arrays]
-    cpu.scores(one, users)
-    cpu.ranks(one, users, items, *rows)
-    cpu.top_k(one, users, 3, *rows)
+    kernels.scores(one, users)
+    kernels.ranks(one, users, items, *rows)
+    kernels.top_k(one, users, 3, *rows)
     assert [array.tobytes() for array in arrays] == before
 
 
-@BOTH
+@EACH
 def test_arrays_of_two_types(kernels):
     one = DotScorer(np.zeros((2, 3)), np.zeros((4, 3), np.float32))
     with pytest.raises(ValueError, match="DotScorer must share one dtype: float32, float64"):
         kernels.scores(one, np.zeros(1, np.int32))
 
 
-def test_a_held_out_item_must_exist():
+@FAST
+def test_a_held_out_item_must_exist(kernels):
     one = DotScorer(np.zeros((2, 3)), np.zeros((4, 3)))
     with pytest.raises(ValueError, match="items must lie in 0…3; found 4…4"):
-        cpu.ranks(one, np.zeros(1, np.int32), np.array([4], np.int32), *csr([[], []]))
+        kernels.ranks(one, np.zeros(1, np.int32), np.array([4], np.int32), *csr([[], []]))
+
+
+@EACH
+@pytest.mark.parametrize("k", [1, 3, 300, 700])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_top_k_of_scores_that_share_their_digits(kernels, k, dtype):
+    """Zeros of both signs, neighbours in the last place, many ties, more of them than threads."""
+    one = np.array([1], dtype)
+    values = np.concatenate(
+        [
+            np.full(400, 1, dtype),
+            np.nextafter(one, 2),
+            np.nextafter(one, 0),
+            np.array([0.0, -0.0, 0.0, -1, -2, np.inf, -np.inf, np.nan, 2.5, -1e-30], dtype),
+            np.full(200, -3, dtype),
+        ]
+    ).astype(dtype)
+    values = values[np.random.default_rng(0).permutation(len(values))]
+    # An infinite or broken score comes about in a product of one column.
+    scorer_of_values = DotScorer(np.ones((2, 1), dtype), values[:, None])
+    users, rows = np.array([1, 0], np.int32), csr([[3, 4, 5], []])
+    found, scores = kernels.top_k(scorer_of_values, users, k, *rows)
+    assert found.tolist() == best_by_sorting(np.stack([values] * 2), users, k, *rows)
+    there = found >= 0
+    np.testing.assert_array_equal(scores[there], values[found[there]])
+    assert np.all(scores[~there] == -np.inf)
+
+
+@EACH
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_zeros_of_both_signs_tie(kernels, dtype):
+    n_items = 9
+    ones, nothing = np.ones((1, 1), dtype), np.zeros((n_items, 1), dtype)
+    signs = np.resize(np.array([-1, 1], dtype), (n_items, 1))
+    one = GatedScorer(ones, nothing, 0 * ones, nothing, ones, signs)
+    zero = np.zeros(1, np.int32)
+    assert np.signbit(kernels.scores(one, zero)).any()
+    best, _ = kernels.top_k(one, zero, 4, *csr([[]]))
+    assert best.tolist() == [[0, 1, 2, 3]]
+    rank, tied = kernels.ranks(one, zero, zero + 5, *csr([[]]))
+    assert (rank.tolist(), tied.tolist()) == ([5], [n_items - 1])

@@ -1,16 +1,18 @@
-"""sample: published Philox vectors, what may be drawn, evenness, and NumPy equal to Numba."""
+"""sample: published Philox vectors, what may be drawn, evenness, and all forms equal."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from forms import forms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from pkef_fast.kernels.sample import EPOCH_STREAM, cpu, reference
+from pkef_fast.kernels.sample import EPOCH_STREAM, reference
 
-FORMS = pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+FORMS = pytest.mark.parametrize("kernels", forms("sample"))
+FAST = pytest.mark.parametrize("kernels", forms("sample", "cpu", "emulator", "gpu"))
 ONES = 0xFFFFFFFF
 
 
@@ -58,6 +60,7 @@ def test_philox_of_no_counter(kernels):
     assert kernels.philox4x32(np.zeros((0, 4), np.uint32), np.zeros(2, np.uint32)).shape == (0, 4)
 
 
+@FAST
 @settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 2**64 - 1),
@@ -67,11 +70,13 @@ def test_philox_of_no_counter(kernels):
     n_items=st.integers(1, 40),
     samples=st.integers(0, 45),
 )
-def test_draws_are_valid_and_the_same_in_both_forms(seed, step, term, n_users, n_items, samples):
+def test_draws_are_valid_and_the_same_in_all_forms(
+    kernels, seed, step, term, n_users, n_items, samples
+):
     rows, caps, users = problem(seed, n_users, n_items, samples)
     arguments = (*csr(rows), n_items, caps, users, seed, step, term)
     drawn = reference.draw(*arguments)
-    for found, wanted in zip(cpu.draw(*arguments), drawn, strict=True):
+    for found, wanted in zip(kernels.draw(*arguments), drawn, strict=True):
         assert found.dtype == wanted.dtype == np.int32
         assert found.tolist() == wanted.tolist()
     assert drawn[0].tolist() == np.repeat(users, caps[users]).tolist()
@@ -168,6 +173,7 @@ def test_a_seed_must_fit_the_key(kernels):
         kernels.epoch_users(3, 3, -1, 0)
 
 
+@FAST
 @settings(max_examples=30, deadline=None)
 @given(
     n_users=st.integers(0, 300),
@@ -175,9 +181,9 @@ def test_a_seed_must_fit_the_key(kernels):
     seed=st.integers(0, 2**64 - 1),
     epoch=st.integers(0, 2**32 - 1),
 )
-def test_epoch_users_are_the_start_of_a_permutation(n_users, take, seed, epoch):
+def test_epoch_users_are_the_start_of_a_permutation(kernels, n_users, take, seed, epoch):
     users = reference.epoch_users(n_users, take, seed, epoch)
-    found = cpu.epoch_users(n_users, take, seed, epoch)
+    found = kernels.epoch_users(n_users, take, seed, epoch)
     assert found.dtype == users.dtype == np.int32
     assert found.tolist() == users.tolist()
     whole = reference.epoch_users(n_users, n_users, seed, epoch)

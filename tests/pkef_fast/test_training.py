@@ -14,7 +14,7 @@ from pkef_fast.config import Config
 from pkef_fast.data import generate
 from pkef_fast.device import Device, device
 from pkef_fast.errors import InputError, TrainingError
-from pkef_fast.kernels import Kernels
+from pkef_fast.kernels import OPERATIONS, Kernels
 from pkef_fast.models.pkef import Pkef
 from pkef_fast.presets import preset
 from pkef_fast.sampling import Sampler, Term
@@ -128,8 +128,7 @@ def counted_step(config, data):
     """Calls of each kernel in one step."""
     counts = Counter()
     plain = device("cpu")
-    fields = [f.name for f in dataclasses.fields(Kernels) if f.name != "device"]
-    modules = {name: Counting(getattr(plain.kernels, name), counts) for name in fields}
+    modules = {name: Counting(getattr(plain.kernels, name), counts) for name in OPERATIONS}
     place = Device("cpu", plain.xp, Kernels("cpu", **modules))
     trainer = Trainer(Pkef(config, data, place), data)
     counts.clear()

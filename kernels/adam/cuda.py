@@ -1,0 +1,92 @@
+"""adam on CUDA. Contract: `__init__.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..cuda import C_TYPES, Instance, Launchers, ceil_div
+from . import bias_corrections, check
+
+THREADS = 256
+PIECE = 4096  # parameters of a block
+
+SOURCE = Path(__file__).with_name("adam.cu")
+INSTANCES = (
+    Instance("update<float, 4>", threads=THREADS, registers=64),
+    Instance("update<float, 1>", threads=THREADS, registers=64),
+    Instance("update<double, 2>", threads=THREADS, registers=80),
+    Instance("update<double, 1>", threads=THREADS, registers=80),
+    Instance("total", threads=THREADS, registers=64),
+)
+
+
+class Form(Launchers):
+    """Launches adam.cu."""
+
+    __all__ = ("update", "update_scheduled")
+    source, instances = SOURCE, INSTANCES
+
+    def update(
+        self,
+        theta,
+        grad,
+        m,
+        v,
+        *,
+        lr,
+        step,
+        penalty=0.0,
+        beta1=0.9,
+        beta2=0.999,
+        epsilon=1e-8,
+        form="tensorflow",
+    ):
+        """One step in place on theta, m and v; returns Σ theta² from before it, () float64."""
+        check(theta, grad, m, v, step, form)
+        rate, root = bias_corrections(lr, step, beta1, beta2, form)
+        return self._run(theta, grad, m, v, None, None, rate, root, penalty, beta1, beta2, epsilon)
+
+    def update_scheduled(
+        self,
+        theta,
+        grad,
+        m,
+        v,
+        rates,
+        clock,
+        *,
+        penalty=0.0,
+        beta1=0.9,
+        beta2=0.999,
+        epsilon=1e-8,
+    ):
+        """The same, with the rate and root scale of step clock[0] from `rates`."""
+        return self._run(theta, grad, m, v, rates, clock, 0, 0, penalty, beta1, beta2, epsilon)
+
+    def _run(self, theta, grad, m, v, rates, clock, rate, root, penalty, beta1, beta2, epsilon):
+        squares = self.xp.empty((), np.float64)
+        size, dtype = theta.size, theta.dtype
+        width = 16 // dtype.itemsize
+        vector = width if size % width == 0 else 1
+        blocks = ceil_div(size, PIECE)
+        partial = self.xp.empty(max(blocks, 1), np.float64)
+        scalars = (2 * penalty, rate, root, beta1, 1 - beta1, beta2, 1 - beta2, epsilon)
+        self.kernel(f"update<{C_TYPES[dtype]}, {vector}>")(
+            (blocks,),
+            (THREADS,),
+            (
+                theta,
+                grad,
+                m,
+                v,
+                np.int64(size),
+                rates,
+                clock,
+                *(dtype.type(x) for x in scalars),
+                partial,
+            ),
+        )
+        self.kernel("total")((1,), (THREADS,), (partial, np.int32(blocks), squares))
+        return squares

@@ -1,0 +1,126 @@
+"""linear on CUDA. Contract: `__init__.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..cuda import C_TYPES, Instance, Launchers, ceil_div
+from . import KINDS
+
+THREADS = 256
+TILE = 64  # outputs of a block along either side
+# Rows of a piece of a sum over rows, and at most so many pieces: enough blocks for any GPU, few
+# enough that adding them up costs nothing.
+PIECE_ROWS, MOST_PIECES = 512, 64
+
+SOURCE = Path(__file__).with_name("linear.cu")
+_SIDES = ("false, false", "false, true", "true, true")  # y, d_x, d_weight
+INSTANCES = (
+    *(
+        Instance(f"product<{kind}, {sides}>", threads=THREADS, registers=registers)
+        for kind, registers in (("float", 96), ("double", 128))
+        for sides in _SIDES
+    ),
+    *(Instance(f"product_tf32<{sides}>", threads=THREADS, registers=96) for sides in _SIDES),
+    *(
+        Instance(f"{name}<{kind}>", threads=THREADS, registers=64)
+        for name in ("column_sums", "sum_pieces", "activate", "activate_adjoint", "total")
+        for kind in ("float", "double")
+    ),
+)
+
+
+class Form(Launchers):
+    """Launches linear.cu; dense products in float32, or with `tensor_cores` in TF32."""
+
+    __all__ = ("activate", "activate_adjoint", "affine", "affine_adjoint", "stack", "total")
+    source, instances = SOURCE, INSTANCES
+    tensor_cores = False  # TF32: only architectures from 80 on have it
+
+    def _product(self, a, b, bias, m, n, k, a_across, b_across, pieces=1):
+        """a·b (+ bias), (m, n); `across`: the operand is stored with the sum's axis first."""
+        parts = self.xp.empty((pieces, m, n), a.dtype)
+        sides = f"{str(a_across).lower()}, {str(b_across).lower()}"
+        if a.dtype == np.float32 and self.tensor_cores:
+            kernel = self.kernel(f"product_tf32<{sides}>")
+        else:
+            kernel = self.kernel(f"product<{C_TYPES[a.dtype]}, {sides}>")
+        kernel(
+            (ceil_div(m, TILE), ceil_div(n, TILE), pieces),
+            (THREADS,),
+            (a, b, bias, parts, np.int32(m), np.int32(n), np.int32(k)),
+        )
+        return self._sum(parts)
+
+    def _sum(self, parts):
+        """Sum over the first axis."""
+        if len(parts) == 1:
+            return parts[0]
+        y = self.xp.empty(parts.shape[1:], parts.dtype)
+        self.kernel(f"sum_pieces<{C_TYPES[y.dtype]}>")(
+            (ceil_div(y.size, THREADS),),
+            (THREADS,),
+            (parts, y, np.int32(len(parts)), np.int64(y.size)),
+        )
+        return y
+
+    def affine(self, x, weight, bias):
+        """y = x·weight + bias."""
+        (n, a), c = x.shape, weight.shape[1]
+        return self._product(x, weight, bias, n, c, a, False, True)
+
+    def affine_adjoint(self, d_y, x, weight, with_bias=True, need_x=True):
+        """(d_x, d_weight, d_bias) of `affine`."""
+        (n, a), c = x.shape, weight.shape[1]
+        pieces = max(1, min(MOST_PIECES, ceil_div(n, PIECE_ROWS)))
+        d_x = self._product(d_y, weight, None, n, a, c, False, False) if need_x else None
+        d_weight = self._product(x, d_y, None, a, c, n, True, True, pieces)
+        if not with_bias:
+            return d_x, d_weight, None
+        sums = self.xp.empty((pieces, c), x.dtype)
+        self.kernel(f"column_sums<{C_TYPES[x.dtype]}>")(
+            (ceil_div(c, 32), pieces), (THREADS,), (d_y, sums, np.int32(n), np.int32(c))
+        )
+        return d_x, d_weight, self._sum(sums)
+
+    def activate(self, x, kind, slope=0.1):
+        """y = kind(x), entry by entry."""
+        return self._entries("activate", (x,), kind, slope)
+
+    def activate_adjoint(self, d_y, y, kind, slope=0.1):
+        """d_x of `activate`, from its output."""
+        return self._entries("activate_adjoint", (d_y, y), kind, slope)
+
+    def _entries(self, name, inputs, kind, slope):
+        x = inputs[-1]
+        out = self.xp.empty_like(x)
+        self.kernel(f"{name}<{C_TYPES[x.dtype]}>")(
+            (ceil_div(x.size, THREADS),),
+            (THREADS,),
+            (*inputs, out, np.int64(x.size), np.int32(KINDS.index(kind)), x.dtype.type(slope)),
+        )
+        return out
+
+    def stack(self, a, b):
+        """Rows of a, then rows of b."""
+        y = self.xp.empty((len(a) + len(b), a.shape[1]), a.dtype)
+        y[: len(a)], y[len(a) :] = a, b
+        return y
+
+    def total(self, *parts):
+        """Sum of arrays of one shape, in their order; up to three in one launch."""
+        result, rest = parts[0], parts[1:]
+        if not rest:
+            return result.copy()
+        while rest:
+            y = self.xp.empty_like(result)
+            second = rest[1] if len(rest) > 1 else None
+            self.kernel(f"total<{C_TYPES[y.dtype]}>")(
+                (ceil_div(y.size, THREADS),),
+                (THREADS,),
+                (result, rest[0], second, y, np.int64(y.size)),
+            )
+            result, rest = y, rest[2:]
+        return result

@@ -1,0 +1,145 @@
+"""sample on CUDA. Contract: `__init__.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..cuda import MAX_POINTERS, Instance, Launchers, Pointers, ceil_div
+from . import EPOCH_STREAM, check_term, draw_caps, key_of
+
+THREADS = 256
+WARPS = THREADS // 32
+
+SOURCE = Path(__file__).with_name("sample.cu")
+INSTANCES = (
+    *(
+        Instance(name, threads=THREADS, registers=64)
+        for name in ("philox", "epoch_numbers", "draw", "draw_slots", "take_users")
+    ),
+    *(Instance(name, threads=32, registers=32) for name in ("record", "advance")),
+)
+
+
+class Form(Launchers):
+    """Launches sample.cu."""
+
+    __all__ = (
+        "advance",
+        "draw",
+        "draw_caps",
+        "draw_slots",
+        "epoch_users",
+        "philox4x32",
+        "record",
+        "take_users",
+    )
+    source, instances = SOURCE, INSTANCES
+    draw_caps = staticmethod(draw_caps)
+
+    def philox4x32(self, counter, key):
+        """Philox4x32-10: four random words (n, 4) uint32 of each counter."""
+        words, n = self.xp.empty_like(counter), len(counter)
+        key = [np.uint32(int(word)) for word in key]
+        self.kernel("philox")(
+            (ceil_div(n, THREADS),), (THREADS,), (counter, np.int32(n), *key, words)
+        )
+        return words
+
+    def epoch_users(self, n_users, take, seed, epoch):
+        """The users of an epoch in order, without replacement, (min(take, n_users),) int32."""
+        numbers = self.xp.empty(n_users, np.uint64)
+        self.kernel("epoch_numbers")(
+            (ceil_div(n_users, THREADS),),
+            (THREADS,),
+            (
+                np.int32(n_users),
+                np.uint32(epoch),
+                np.uint32(EPOCH_STREAM),
+                *key_of(seed),
+                numbers,
+            ),
+        )
+        # Once an epoch, outside of the captured step: the array module's own stable sort will do.
+        return self.xp.argsort(numbers, kind="stable")[:take].astype(np.int32)
+
+    def draw(self, indptr, indices, n_items, caps, users, seed, step, term):
+        """Positives and negatives of a batch: (rows, positives, negatives), (n,) int32 each."""
+        check_term(term)
+        key, n = key_of(seed), len(users)
+        ends = self.xp.cumsum(caps[users], dtype=np.int64)
+        offsets = ends - caps[users]
+        size = int(ends[-1]) if n else 0
+        rows, positives, negatives = (self.xp.empty(size, np.int32) for _ in range(3))
+        self.kernel("draw")(
+            (ceil_div(n, WARPS) if size else 0,),
+            (THREADS,),
+            (
+                indptr,
+                indices,
+                np.int32(n_items),
+                caps,
+                users,
+                offsets,
+                np.int32(n),
+                *key,
+                np.uint32(step),
+                np.uint32(term),
+                rows,
+                positives,
+                negatives,
+            ),
+        )
+        return rows, positives, negatives
+
+    def draw_slots(self, indptr, indices, n_items, caps, users, seed, clock, term, samples):
+        """A batch in a fixed layout: (left, right, count), ends as nodes, −1: no row."""
+        check_term(term)
+        n = len(users)
+        slots = n * samples
+        left, right = self.xp.empty(2 * slots, np.int32), self.xp.empty(2 * slots, np.int32)
+        count = self.xp.empty((), np.int32)
+        self.kernel("draw_slots")(
+            (ceil_div(slots, THREADS) + 1,),
+            (THREADS,),
+            (
+                indptr,
+                indices,
+                np.int32(len(indptr) - 1),
+                np.int32(n_items),
+                caps,
+                users,
+                np.int32(n),
+                np.int32(samples),
+                *key_of(seed),
+                clock,
+                np.uint32(term),
+                left,
+                right,
+                count,
+            ),
+        )
+        return left, right, count
+
+    def take_users(self, epoch_users, clock, batch, users):
+        """Fill `users` with those of batch clock[0] of the epoch."""
+        size = len(users)
+        self.kernel("take_users")(
+            (ceil_div(size, THREADS),),
+            (THREADS,),
+            (epoch_users, clock, np.int32(batch), np.int32(size), users),
+        )
+
+    def record(self, values, clock, log):
+        """log[clock[0]] = values, () float64 each."""
+        for first in range(0, len(values), MAX_POINTERS):
+            some = values[first : first + MAX_POINTERS]
+            sizes = (np.int32(first), np.int32(log.shape[1]))
+            self.kernel("record")(
+                (1,), (32,), (Pointers(some), np.int32(len(some)), clock, *sizes, log)
+            )
+
+    def advance(self, clock):
+        """Count a step: clock += 1."""
+        self.kernel("advance")((1,), (32,), (clock,))

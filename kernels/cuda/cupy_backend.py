@@ -20,11 +20,12 @@ _POINTERS = np.dtype([("at", np.uint64, (MAX_POINTERS,))])
 def import_cupy():
     """CuPy; with its cache in a temporary folder where the home cannot be written."""
     if "CUPY_CACHE_DIR" not in os.environ:
-        home = Path.home()
-        folder = next(path for path in (home / ".cupy", home) if path.exists() or path == home)
-        if not os.access(folder, os.W_OK):
-            name = f"cupy-{os.getuid()}"
-            os.environ["CUPY_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / name)
+        try:
+            folder = Path.home() / ".cupy" / "kernel_cache"
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except (OSError, RuntimeError):  # no home, or none that can be written: CuPy would raise
+            os.environ["CUPY_CACHE_DIR"] = tempfile.mkdtemp(prefix="cupy-")
     import cupy
 
     return cupy

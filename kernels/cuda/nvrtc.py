@@ -14,11 +14,12 @@ import hashlib
 import importlib.metadata
 import json
 import math
+import multiprocessing
 import os
 import re
 import tempfile
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -227,25 +228,25 @@ def usages(
     `cache` is a folder that keeps what was compiled, by a hash of all that enters.
     """
     jobs = [
-        (source, source_text(source), [one.name for one in instances], compiler, architecture)
+        (source, (cache, source_text(source), [one.name for one in instances], major, architecture))
         for source, instances in sources
-        for compiler in compilers()
+        for major in WHEELS
         for architecture in ARCHITECTURES
-        if (compiler.major, architecture) not in NOT_KNOWN
+        if (major, architecture) not in NOT_KNOWN
     ]
-
-    def work(job):
-        _, text, names, compiler, architecture = job
-        return _cached(cache, text, names, compiler, architecture)
-
-    found: dict[Path, list[Usage]] = {job[0]: [] for job in jobs}
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for job, rows in zip(jobs, pool.map(work, jobs), strict=True):
-            found[job[0]] += rows
+    compilers()  # what is missing is said here, not in a worker
+    found: dict[Path, list[Usage]] = {source: [] for source, _ in jobs}
+    # Processes, not threads: two compilations by one library of CUDA 12 hold each other up.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=context) as pool:
+        rows = pool.map(_cached, *zip(*(job for _, job in jobs), strict=True)) if jobs else ()
+        for (source, _), some in zip(jobs, rows, strict=True):
+            found[source] += some
     return found
 
 
-def _cached(cache, text, names, compiler, architecture) -> list[Usage]:
+def _cached(cache, text, names, major, architecture) -> list[Usage]:
+    compiler = next(one for one in compilers() if one.major == major)
     if cache is None:
         return compiler.usage(text, names, architecture)
     words = [compiler.version, str(architecture), *OPTIONS, *CUPY_OPTIONS, *names, text]

@@ -11,3 +11,5 @@ FAST = {"reassoc", "contract", "nsz"}
 # step and the tensor, not by an exception inside a kernel.
 serial = functools.partial(nb.njit, cache=True, nogil=True, error_model="numpy")
 parallel = functools.partial(serial, parallel=True)
+# Row helpers: a call that is not inlined passes eight words for every array.
+inlined = functools.partial(serial, forceinline=True)

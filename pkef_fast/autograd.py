@@ -142,8 +142,8 @@ def expect(condition: bool, op: str, sentence: str) -> None:
         raise ValueError(f"{op}: {sentence}")
 
 
-def _sum(a, b):
-    return b if a is None else a + b
+def _sum(kernels, a, b):
+    return b if a is None else kernels.linear.total(a, b)
 
 
 def backward(loss: Tensor) -> None:
@@ -172,11 +172,13 @@ def backward(loss: Tensor) -> None:
                 f"the adjoint gave {gradient.shape} for an input of shape {tensor.shape}",
             )
             if tensor.record is None:
-                tensor.grad = gradient if tensor not in leaves else tensor.grad + gradient
+                before = tensor.grad if tensor in leaves else None
+                tensor.grad = _sum(kernels, before, gradient)
                 leaves.add(tensor)
                 continue
             made_by = tensor.record
-            made_by.d_outputs[tensor.index] = _sum(made_by.d_outputs[tensor.index], gradient)
+            before = made_by.d_outputs[tensor.index]
+            made_by.d_outputs[tensor.index] = _sum(kernels, before, gradient)
             if id(made_by) not in seen:
                 seen.add(id(made_by))
                 heapq.heappush(todo, made_by)

@@ -10,10 +10,12 @@ import itertools
 from .autograd import Op, expect
 
 
-def _total(*gradients):
+def _total(kernels, *gradients):
     """Sum of those that are not None; a new array unless there is only one."""
     there = [gradient for gradient in gradients if gradient is not None]
-    return sum(there[1:], there[0]) if there else None
+    if len(there) < 2:
+        return there[0] if there else None
+    return kernels.linear.total(*there)
 
 
 # ---- small operations: what models/pkf.py writes the paper's streams with --------------------
@@ -21,7 +23,7 @@ def _total(*gradients):
 
 def _add(kernels, a, b):
     expect(a.shape == b.shape, "add", f"shapes {a.shape} and {b.shape} differ")
-    return a + b, ()
+    return kernels.linear.total(a, b), ()
 
 
 def _add_adjoint(kernels, saved, needs, d_out):
@@ -86,9 +88,7 @@ def _stack_rows(kernels, users, items):
         "stack_rows",
         f"users have {users.shape[1]} columns, items {items.shape[1]}",
     )
-    table = kernels.xp.empty((len(users) + len(items), users.shape[1]), users.dtype)
-    table[: len(users)], table[len(users) :] = users, items
-    return table, (len(users),)
+    return kernels.linear.stack(users, items), (len(users),)
 
 
 def _stack_rows_adjoint(kernels, saved, needs, d_out):
@@ -185,19 +185,26 @@ def _propagate(
         f"tables {table.shape} and {start.shape} for {n_nodes} nodes",
     )
     p, z = (None if fusion == "none" else table), start  # p^{k,0} = E, z^{k,0}
-    p_sum = table.copy() if parallel else None
-    z_sum = start.copy()
+    p_sum = table if parallel else None
+    z_sum = start
     pairs = [weights[2 * i : 2 * i + 2] or (None, None) for i in range(layers)]
     trail = []
-    for weight, bias in pairs:
+    for i, (weight, bias) in enumerate(pairs):
+        # The sums begin as the inputs themselves, so they are made anew by the first layer.
+        sums = (None, None) if i == 0 else (p_sum, z_sum)
         p, z, saved = kernels.propagate.layer(
-            adjacency, p, z, p_sum, z_sum, fusion, source, factor, weight, bias, keep
+            adjacency, p, z, *sums, fusion, source, factor, weight, bias, keep
         )
         trail.append(saved)
+        if i == 0:
+            p_sum = kernels.linear.total(table, p) if parallel else None
+            z_sum = kernels.linear.total(start, z)
+    # With one layer, the next start is the sum; a sum is not written again.
+    following = z_sum if layers == 1 else kernels.linear.total(z, start)
     merged = table is start and fusion != "none"
     saved = (adjacency, fusion, source, factor, pairs, trail, merged)
     empty = table[:0]
-    return (empty if p_sum is None else p_sum, z_sum, z + start), saved  # Eq. 14, 14, 10
+    return (empty if p_sum is None else p_sum, z_sum, following), saved  # Eq. 14, 14, 10
 
 
 def _propagate_adjoint(kernels, saved, needs, d_p_sum, d_z_sum, d_next):
@@ -222,7 +229,8 @@ def _propagate_adjoint(kernels, saved, needs, d_p_sum, d_z_sum, d_next):
         )
         trail[i] = None  # frees this layer's tables
         d_weights[:0] = [] if d_weight is None else [d_weight, d_bias]
-    return (_total(d_p, d_p_sum), _total(d_z, d_z_sum, d_next), *d_weights)
+    d_table = _total(kernels, d_p, d_p_sum)
+    return (d_table, _total(kernels, d_z, d_z_sum, d_next), *d_weights)
 
 
 propagate = Op("propagate", _propagate, _propagate_adjoint)

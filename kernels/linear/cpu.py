@@ -4,8 +4,9 @@ import numba as nb
 import numpy as np
 
 from ..jit import FAST, parallel
+from ..memory import empty, empty_like
 
-__all__ = ["activate", "activate_adjoint", "affine", "affine_adjoint"]
+__all__ = ["activate", "activate_adjoint", "affine", "affine_adjoint", "stack", "total"]
 
 PIECES = 32  # of rows, for sums over them, whatever the number of threads
 CODES = {"identity": 0, "relu": 1, "leaky_relu": 2, "sigmoid": 3}
@@ -96,3 +97,29 @@ def activate_adjoint(d_y, y, kind, slope=0.1):
         d_y.reshape(-1), y.reshape(-1), CODES[kind], y.dtype.type(slope), d_x.reshape(-1)
     )
     return d_x
+
+
+@parallel()
+def _total(a, b, c, three, y):
+    for i in nb.prange(len(y)):
+        y[i] = (a[i] + b[i]) + c[i] if three else a[i] + b[i]
+
+
+def total(*parts):
+    """Sum of arrays of one shape, in their order; up to three in one pass."""
+    result, rest = parts[0], parts[1:]
+    if not rest:
+        return result.copy()
+    while rest:
+        y = empty_like(parts[0])
+        flat = [np.ascontiguousarray(part).reshape(-1) for part in (result, *rest[:2])]
+        _total(flat[0], flat[1], flat[-1], len(flat) == 3, y.reshape(-1))
+        result, rest = y, rest[2:]
+    return result
+
+
+def stack(a, b):
+    """Rows of a, then rows of b; the result starts at a cache line, as gathers want it."""
+    y = empty((len(a) + len(b), a.shape[1]), a.dtype)
+    y[: len(a)], y[len(a) :] = a, b
+    return y

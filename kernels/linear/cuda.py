@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cuda import C_TYPES, Instance, Launchers, ceil_div
+from ..cuda import C_TYPES, MAX_POINTERS, Instance, Launchers, Pointers, ceil_div
 from . import KINDS
 
 THREADS = 256
@@ -26,7 +26,7 @@ INSTANCES = (
     *(Instance(f"product_tf32<{sides}>", threads=THREADS, registers=96) for sides in _SIDES),
     *(
         Instance(f"{name}<{kind}>", threads=THREADS, registers=64)
-        for name in ("column_sums", "sum_pieces", "activate", "activate_adjoint")
+        for name in ("column_sums", "sum_pieces", "total", "activate", "activate_adjoint")
         for kind in ("float", "double")
     ),
 )
@@ -35,7 +35,7 @@ INSTANCES = (
 class Form(Launchers):
     """Launches linear.cu; dense products in float32, or with `tensor_cores` in TF32."""
 
-    __all__ = ("activate", "activate_adjoint", "affine", "affine_adjoint")
+    __all__ = ("activate", "activate_adjoint", "affine", "affine_adjoint", "stack", "total")
     source, instances = SOURCE, INSTANCES
     tensor_cores = False  # TF32: only architectures from 80 on have it
 
@@ -102,3 +102,21 @@ class Form(Launchers):
             (*inputs, out, np.int64(x.size), np.int32(KINDS.index(kind)), x.dtype.type(slope)),
         )
         return out
+
+    def stack(self, a, b):
+        """Rows of a, then rows of b."""
+        y = self.xp.empty((len(a) + len(b), a.shape[1]), a.dtype)
+        y[: len(a)], y[len(a) :] = a, b
+        return y
+
+    def total(self, *parts):
+        """Sum of arrays of one shape, in their order."""
+        y = self.xp.empty_like(parts[0])
+        for first in range(0, len(parts), MAX_POINTERS):
+            some = parts[first : first + MAX_POINTERS]
+            self.kernel(f"total<{C_TYPES[y.dtype]}>")(
+                (ceil_div(y.size, THREADS),),
+                (THREADS,),
+                (Pointers(some), np.int32(len(some)), np.bool_(first), y, np.int64(y.size)),
+            )
+        return y

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["activate", "activate_adjoint", "affine", "affine_adjoint"]
+__all__ = ["activate", "activate_adjoint", "affine", "affine_adjoint", "stack", "total"]
 
 
 def affine(x, weight, bias):
@@ -39,3 +39,16 @@ def activate_adjoint(d_y, y, kind, slope=0.1):
     if kind == "sigmoid":
         return d_y * y * (1 - y)
     return d_y.copy()
+
+
+def total(*parts):
+    """Sum of arrays of one shape, in their order."""
+    result = parts[0].copy()
+    for part in parts[1:]:
+        result += part
+    return result
+
+
+def stack(a, b):
+    """Rows of a, then rows of b."""
+    return np.concatenate([a, b])

@@ -9,6 +9,7 @@ import numba as nb
 import numpy as np
 
 from ..jit import FAST, parallel, serial
+from ..memory import empty, empty_like
 from . import EPSILON, Pairs, padded
 
 __all__ = [
@@ -100,7 +101,7 @@ def _take_rows(table, nodes, out):
 
 def gather(tables, nodes):
     """Rows `nodes` of K tables, (K, B, d)."""
-    out = np.empty((len(tables), len(nodes), tables[0].shape[1]), tables[0].dtype)
+    out = empty((len(tables), len(nodes), tables[0].shape[1]), tables[0].dtype)
     for k, table in enumerate(tables):
         _take_rows(table, nodes, out[k])
     return out
@@ -124,7 +125,7 @@ def _put_rows(rows, nodes, out):
 
 def gather_adjoint(d_rows, nodes, n_nodes):
     """K tables (N, d), zero but for rows `nodes`."""
-    tables = [np.empty((n_nodes, d_rows.shape[2]), d_rows.dtype) for _ in d_rows]
+    tables = [empty((n_nodes, d_rows.shape[2]), d_rows.dtype) for _ in d_rows]
     nodes = nodes[: np.count_nonzero(nodes >= 0)]
     for rows, table in zip(d_rows, tables, strict=True):
         _put_rows(rows, nodes, table)
@@ -168,7 +169,7 @@ def dot(x, pairs, m, relation=None):
 
 def dot_adjoint(d_scores, x, pairs, m, relation=None):
     """(d_x, d_relation or None) of `dot`."""
-    sums = np.empty_like(x)
+    sums = empty_like(x)
     _owner_sums(x, *pairs, d_scores * x.dtype.type(m), sums)
     if relation is None:
         return sums, None
@@ -399,7 +400,7 @@ def gated_side_adjoint(d_scores, tables, n_users, k, weight, bias, pairs, t, m, 
         d_logits,
         d_c,
     )
-    d_tables = np.empty_like(tables)
+    d_tables = empty_like(tables)
     node_logits = np.empty_like(c)
     _owner_side(
         tables,
@@ -449,7 +450,7 @@ def _unique_nodes_adjoint(d_unique, own_j, own_k, t, c, norm, d_j, d_k):
 def unique_side(table_j, table_k, pairs, t, m):
     """Scores of what j's tables have beyond k's, users and items apart."""
     c, norm = np.empty((2, len(table_j)), table_j.dtype)
-    unique = np.empty_like(table_j)
+    unique = empty_like(table_j)
     _unique_nodes(table_j, table_k, table_j.dtype.type(t), c, norm, unique)
     return dot(unique, pairs, m), (unique, c, norm)
 
@@ -458,7 +459,7 @@ def unique_side_adjoint(d_scores, table_j, table_k, pairs, t, m, saved):
     """(d_j, d_k) of `unique_side`."""
     unique, c, norm = saved
     d_unique, _ = dot_adjoint(d_scores, unique, pairs, m)
-    d_j, d_k = np.empty_like(table_j), np.empty_like(table_k)
+    d_j, d_k = empty_like(table_j), empty_like(table_k)
     t = table_j.dtype.type(t)
     _unique_nodes_adjoint(d_unique, table_j, table_k, t, c, norm, d_j, d_k)
     return d_j, d_k
@@ -608,7 +609,7 @@ def gated_interaction_adjoint(d_scores, tables, n_users, k, weight, bias, pairs,
         d_cosines[:, j] = w * f(t) * gates[:, slot]
     d_logits = gates * (d_gates - np.sum(gates * d_gates, axis=1, keepdims=True))
     across, along = _cosine_weights(d_cosines, k, roots, cosines)
-    d_tables = np.empty_like(tables)
+    d_tables = empty_like(tables)
     node_logits = np.empty((tables.shape[1], len(bias)), tables.dtype)
     _owner_interaction(
         tables, k, *pairs, flat, across, along, n_users, weight, d_logits, node_logits, d_tables
@@ -634,7 +635,7 @@ def unique_interaction_adjoint(d_scores, table_j, table_k, pairs, t, m, saved):
     d_cosines = np.zeros_like(cosines)
     d_cosines[:, 0] = -w * f(t) * sums[:, 1]
     across, along = _cosine_weights(d_cosines, 1, roots, cosines)
-    d_tables = np.empty_like(tables)
+    d_tables = empty_like(tables)
     nothing = np.empty((tables.shape[1], 0), tables.dtype)
     _owner_interaction(
         tables, 1, *pairs, flat, across, along, 0, nothing, nothing, nothing, d_tables

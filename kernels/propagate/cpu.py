@@ -2,15 +2,20 @@
 
 Rows are independent, so threads share them by chunks of equal edge counts. A layer gathers the
 parallel stream's messages, then the cascade's: one table at a time stays in the cache better than
-two (Taobao's view graph, d = 64: 0.7 of the time of one pass over both), and the indices are cheap
-to read twice. Residual, fusion and layer sum are done while the second gather's row is at hand.
+two (Taobao's view graph, d = 64: 0.93 of the time of one pass over both), and the indices are cheap
+to read twice. Residual, fusion and layer sums are done while a message is at hand. In the adjoint a
+pass over the rows comes first; it scales the messages' gradients on the way, so that a gather never
+multiplies.
 """
 
 import numba as nb
 import numpy as np
 
-from ..jit import FAST, parallel, serial
+from ..jit import FAST, inlined, parallel, serial
+from ..memory import LINE, empty, empty_like
+from ..simd import load, spread_over, store, total, zero
 from . import EPSILON
+from .gather import gather_row
 
 __all__ = ["layer", "layer_adjoint", "project", "project_adjoint", "spread"]
 
@@ -29,65 +34,47 @@ def _flat_none(x):
     return np.empty(0, x.dtype)
 
 
-@serial(fastmath=FAST)
-def _row_message(indptr, indices, scale_in, unit_in, self_loop, n, x, out):
-    """out = Σ over neighbours m (and n itself with a self-loop) of scale_in[m]·x[m].
-
-    Four neighbours a turn, so that the running sum is loaded and stored a quarter as often.
-    """
-    d = x.shape[1]
-    if self_loop:
-        s = scale_in[n]
-        for j in range(d):
-            out[j] = s * x[n, j]
-    else:
-        for j in range(d):
-            out[j] = 0
-    edge, end = indptr[n], indptr[n + 1]
-    while edge + 4 <= end:
-        a, b = indices[edge], indices[edge + 1]
-        c, e = indices[edge + 2], indices[edge + 3]
-        if unit_in:
-            for j in range(d):
-                out[j] += ((x[a, j] + x[b, j]) + x[c, j]) + x[e, j]
-        else:
-            sa, sb, sc, se = scale_in[a], scale_in[b], scale_in[c], scale_in[e]
-            for j in range(d):
-                out[j] += ((sa * x[a, j] + sb * x[b, j]) + sc * x[c, j]) + se * x[e, j]
-        edge += 4
-    while edge < end:
-        a = indices[edge]
-        s = scale_in[a]
-        for j in range(d):
-            out[j] += s * x[a, j]
-        edge += 1
+@parallel()
+def _scale_rows(x, scale, y):
+    for n in nb.prange(len(x)):
+        for j in range(x.shape[1]):
+            y[n, j] = scale[n] * x[n, j]
 
 
-@parallel(fastmath=FAST)
-def _spread(indptr, indices, scale_in, scale_out, unit_in, self_loop, chunks, x, y):
-    d = x.shape[1]
+def _scaled(adjacency, x):
+    """scale_in∘x: what the neighbours send."""
+    if adjacency.unit_in:
+        return x
+    y = empty_like(x)
+    _scale_rows(x, adjacency.scale_in, y)
+    return y
+
+
+@parallel()
+def _gather(indptr, indices, chunks, x, scale_out, self_loop, keep, y):
+    """y = keep·y + scale_out∘(A + self_loop·I)·x."""
     for chunk in nb.prange(len(chunks) - 1):
         for n in range(chunks[chunk], chunks[chunk + 1]):
-            _row_message(indptr, indices, scale_in, unit_in, self_loop, n, x, y[n])
-            s = scale_out[n]
-            for j in range(d):
-                y[n, j] *= s
+            first, last = indptr[n], indptr[n + 1]
+            gather_row(x, indices, first, last, n, self_loop, scale_out[n], keep, y, y, n)
+
+
+def _pattern(adjacency, x):
+    """What `_gather` and its like take of a graph and of a table that is already scaled."""
+    return (
+        adjacency.indptr,
+        adjacency.indices,
+        adjacency.chunks,
+        x,
+        adjacency.scale_out,
+        bool(adjacency.self_loop),
+    )
 
 
 def spread(adjacency, x):
     """y = Â x."""
-    y = np.empty_like(x)
-    _spread(
-        adjacency.indptr,
-        adjacency.indices,
-        adjacency.scale_in,
-        adjacency.scale_out,
-        adjacency.unit_in,
-        adjacency.self_loop,
-        adjacency.chunks,
-        x,
-        y,
-    )
+    y = empty_like(x)
+    _gather(*_pattern(adjacency, _scaled(adjacency, x)), False, y)
     return y
 
 
@@ -108,33 +95,33 @@ def _project(a, c, out, r, inverse):
 
 def project(a, c):
     """r·c with r = ⟨a,c⟩ / (⟨c,c⟩ + ε); also r and inverse."""
-    out = np.empty_like(c)
+    out = empty_like(c)
     r, inverse = np.empty(len(c), c.dtype), np.empty(len(c), c.dtype)
     _project(a, c, out, r, inverse)
     return out, r, inverse
 
 
-@serial(fastmath=FAST)
-def _project_adjoint_row(d_out, scale, a, c, r, inverse, d_a, d_c):
-    """Adds the gradients of scale·projection to the rows d_a and d_c."""
-    d = len(a)
-    t = a.dtype.type(0)
-    for j in range(d):
-        t += d_out[j] * c[j]
-    t *= scale * inverse
-    rs = r * scale
-    rt2 = 2 * r * t
-    for j in range(d):
-        d_a[j] += t * c[j]
-        d_c[j] += rs * d_out[j] + t * a[j] - rt2 * c[j]
+@inlined()
+def _project_adjoint_row(d_out, scale, a, c, r, inverse, n, d_a, d_c):
+    """Adds the gradients of scale·projection, row n, to d_a[n] and d_c[n]."""
+    d, w = a.shape[1], LINE // a.itemsize
+    t = _dot(d_out, n, c, n) * scale * inverse
+    rs, rt2 = r * scale, -2 * r * t
+    t_lane, rs_lane, rt2_lane = spread_over(t, a), spread_over(rs, a), spread_over(rt2, a)
+    for j in range(0, d - w + 1, w):
+        of_c = load(c, n, j)
+        store(load(d_a, n, j) + t_lane * of_c, d_a, n, j)
+        moved = rs_lane * load(d_out, n, j) + t_lane * load(a, n, j) + rt2_lane * of_c
+        store(load(d_c, n, j) + moved, d_c, n, j)
+    for j in range(d - d % w, d):
+        d_a[n, j] += t * c[n, j]
+        d_c[n, j] += rs * d_out[n, j] + t * a[n, j] + rt2 * c[n, j]
 
 
 @parallel()
 def _project_adjoint(d_out, a, c, r, inverse, d_a, d_c):
     for n in nb.prange(a.shape[0]):
-        _project_adjoint_row(
-            d_out[n], r.dtype.type(1), a[n], c[n], r[n], inverse[n], d_a[n], d_c[n]
-        )
+        _project_adjoint_row(d_out, r.dtype.type(1), a, c, r[n], inverse[n], n, d_a, d_c)
 
 
 def project_adjoint(d_out, a, c, r, inverse):
@@ -144,85 +131,124 @@ def project_adjoint(d_out, a, c, r, inverse):
     return d_a, d_c
 
 
-@parallel(fastmath=FAST)
-def _layer(
+@inlined()
+def _copy_row(a, n, b, m):
+    """b[m] = a[n]."""
+    d, w = a.shape[1], LINE // a.itemsize
+    for j in range(0, d - w + 1, w):
+        store(load(a, n, j), b, m, j)
+    for j in range(d - d % w, d):
+        b[m, j] = a[n, j]
+
+
+@inlined()
+def _add_row(a, n, b, m, y, i):
+    """y[i] = a[n] + b[m]."""
+    d, w = a.shape[1], LINE // a.itemsize
+    for j in range(0, d - w + 1, w):
+        store(load(a, n, j) + load(b, m, j), y, i, j)
+    for j in range(d - d % w, d):
+        y[i, j] = a[n, j] + b[m, j]
+
+
+@inlined()
+def _add_scaled_row(s, a, n, b, m, y, i):
+    """y[i] = s·a[n] + b[m]."""
+    d, w = a.shape[1], LINE // a.itemsize
+    factor = spread_over(s, a)
+    for j in range(0, d - w + 1, w):
+        store(factor * load(a, n, j) + load(b, m, j), y, i, j)
+    for j in range(d - d % w, d):
+        y[i, j] = s * a[n, j] + b[m, j]
+
+
+@inlined()
+def _dot(a, n, b, m):
+    """⟨a[n], b[m]⟩."""
+    d, w = a.shape[1], LINE // a.itemsize
+    lanes = zero(a)
+    for j in range(0, d - w + 1, w):
+        lanes = lanes + load(a, n, j) * load(b, m, j)
+    result = total(lanes)
+    for j in range(d - d % w, d):
+        result += a[n, j] * b[m, j]
+    return result
+
+
+@parallel()
+def _parallel_stream(indptr, indices, chunks, x, scale_out, self_loop, p, p_sum, e_out, p_out):
+    """p_out = e + p with e = Âp, and p_sum += p_out; x is p scaled; e_out = e where it is kept."""
+    for chunk in nb.prange(len(chunks) - 1):
+        for n in range(chunks[chunk], chunks[chunk + 1]):
+            first, last, s = indptr[n], indptr[n + 1], scale_out[n]
+            if len(e_out):
+                gather_row(x, indices, first, last, n, self_loop, s, False, p, e_out, n)
+                _add_row(e_out, n, p, n, p_out, n)
+            else:
+                gather_row(x, indices, first, last, n, self_loop, s, True, p, p_out, n)
+            if len(p_sum):
+                _add_row(p_sum, n, p_out, n, p_sum, n)
+
+
+@parallel()
+def _cascade_stream(
     indptr,
     indices,
-    scale_in,
-    scale_out,
-    unit_in,
-    self_loop,
     chunks,
-    p,
-    z,
-    both,
+    x,
+    scale_out,
+    self_loop,
     merged,
     fusion,
     from_state,
     scale,
+    z,
+    e,
+    p,
     p_sum,
     z_sum,
     p_out,
     z_out,
-    a_out,
     c_out,
     r_out,
     inverse_out,
 ):
-    d = z.shape[1]
-    if both and not merged:  # p_out holds the messages until the second pass
-        for chunk in nb.prange(len(chunks) - 1):
-            for n in range(chunks[chunk], chunks[chunk + 1]):
-                _row_message(indptr, indices, scale_in, unit_in, self_loop, n, p, p_out[n])
+    """z_out and z_sum; the projection's c, r and inverse where they are kept.
+
+    The parallel knowledge is p_out, or the messages e. Where the streams are merged, both come from
+    c, and p_out and p_sum are made here too. `fusion` is PLAIN without a parallel stream.
+    """
     for chunk in nb.prange(len(chunks) - 1):
-        e = np.empty(d, z.dtype)
-        c = np.empty(d, z.dtype)
+        c = np.empty((1, z.shape[1]), z.dtype)  # this row's message stays in L1
         for n in range(chunks[chunk], chunks[chunk + 1]):
-            s = scale_out[n]
-            _row_message(indptr, indices, scale_in, unit_in, self_loop, n, z, c)
-            for j in range(d):
-                c[j] *= s
+            first, last, s = indptr[n], indptr[n + 1], scale_out[n]
+            gather_row(x, indices, first, last, n, self_loop, s, False, c, c, 0)
+            if len(c_out):
+                _copy_row(c, 0, c_out, n)
             if merged:
-                for j in range(d):
-                    e[j] = c[j]
-            elif both:
-                for j in range(d):
-                    e[j] = s * p_out[n, j]
-            z_new = z_out[n]
-            for j in range(d):
-                z_new[j] = c[j] + z[n, j]
-            if both:
-                p_new = p_out[n]
-                for j in range(d):
-                    p_new[j] = e[j] + p[n, j]
+                _add_row(c, 0, p, n, p_out, n)
                 if len(p_sum):
-                    for j in range(d):
-                        p_sum[n, j] += p_new[j]
-                a = p_new if from_state else e
-                if fusion == PROJECTION:
-                    ac = z.dtype.type(0)
-                    cc = z.dtype.type(EPSILON)
-                    for j in range(d):
-                        ac += a[j] * c[j]
-                        cc += c[j] * c[j]
-                    r = ac / cc
-                    for j in range(d):
-                        z_new[j] += scale * r * c[j]
-                    if len(r_out):
-                        r_out[n] = r
-                        inverse_out[n] = 1 / cc
-                elif fusion == SUMMATION:
-                    for j in range(d):
-                        z_new[j] += scale * a[j]
-                if len(a_out) and not from_state:
-                    for j in range(d):
-                        a_out[n, j] = e[j]
-                if len(c_out):
-                    for j in range(d):
-                        c_out[n, j] = c[j]
+                    _add_row(p_sum, n, p_out, n, p_sum, n)
+            a = p_out if from_state else (c_out if merged else e)
+            of_c = z.dtype.type(1)
+            if fusion == PROJECTION:
+                if from_state or not merged:
+                    ac = _dot(a, n, c, 0)
+                else:  # the knowledge is c itself
+                    ac = _dot(c, 0, c, 0)
+                cc = _dot(c, 0, c, 0) + z.dtype.type(EPSILON)
+                of_c += scale * (ac / cc)
+                if len(r_out):
+                    r_out[n] = ac / cc
+                    inverse_out[n] = 1 / cc
+            _add_scaled_row(of_c, c, 0, z, n, z_out, n)
+            if fusion == SUMMATION:
+                if from_state or not merged:
+                    _add_scaled_row(scale, a, n, z_out, n, z_out, n)
+                else:
+                    _add_scaled_row(scale, c, 0, z_out, n, z_out, n)
             if len(z_sum):
-                for j in range(d):
-                    z_sum[n, j] += z_new[j]
+                _add_row(z_sum, n, z_out, n, z_sum, n)
 
 
 @parallel(fastmath=FAST)
@@ -281,92 +307,121 @@ def _vanilla_fusion(a, c, weight, bias, scale, w_out, z_out, z_sum):
 
 def layer(adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight=None, bias=None, save=True):
     """One layer of both streams: (p', z', saved); p_sum and z_sum grow in place."""
-    both = fusion != "none"
+    both, merged = fusion != "none", p is z
     dense = fusion in ("linear", "vanilla")
     from_state = source == "state"
     none, flat_none = _none(z), _flat_none(z)
-    z_out = np.empty_like(z)
-    p_out = np.empty_like(z) if both else none
-    keep_a = both and not from_state and (dense or (save and fusion == "projection"))
-    keep_c = fusion == "vanilla" or (save and fusion == "projection")
+    from_e = both and not from_state  # the parallel knowledge is the message
     keep_r = save and fusion == "projection"
-    a_out = np.empty_like(z) if keep_a else none
-    c_out = np.empty_like(z) if keep_c else none
-    r_out = np.empty(len(z), z.dtype) if keep_r else flat_none
-    inverse_out = np.empty(len(z), z.dtype) if keep_r else flat_none
-    sums = none if z_sum is None else z_sum
-    scale = z.dtype.type(scale)
-    _layer(
-        adjacency.indptr,
-        adjacency.indices,
-        adjacency.scale_in,
-        adjacency.scale_out,
-        adjacency.unit_in,
-        adjacency.self_loop,
-        adjacency.chunks,
-        p if both else none,
-        z,
-        both,
-        p is z,
+    keep_c = keep_r or fusion == "vanilla" or (fusion == "linear" and from_e and merged)
+    z_out = empty_like(z)
+    p_out = empty_like(z) if both else none
+    c_out = empty_like(z) if keep_c else none
+    r_out = empty(len(z), z.dtype) if keep_r else flat_none
+    inverse_out = empty(len(z), z.dtype) if keep_r else flat_none
+    p_sums, z_sums = (none if sums is None else sums for sums in (p_sum, z_sum))
+    e_out = none
+    if from_e:
+        e_out = c_out if merged else empty_like(z)
+    if both and not merged:
+        pattern = _pattern(adjacency, _scaled(adjacency, p))
+        _parallel_stream(*pattern, p, p_sums, e_out, p_out)
+    _cascade_stream(
+        *_pattern(adjacency, _scaled(adjacency, z)),
+        merged and both,
         {"projection": PROJECTION, "summation": SUMMATION}.get(fusion, PLAIN),
         from_state,
-        scale,
-        none if p_sum is None else p_sum,
-        none if dense else sums,
+        z.dtype.type(scale),
+        z,
+        e_out,
+        p if both else none,
+        p_sums,
+        none if dense else z_sums,
         p_out,
         z_out,
-        a_out,
         c_out,
         r_out,
         inverse_out,
     )
-    a = p_out if from_state else a_out
+    a = p_out if from_state else e_out
     saved = (a, c_out, r_out, inverse_out) if fusion == "projection" else ()
     if fusion == "linear":
-        _linear_fusion(a, weight, bias, scale, z_out, sums)
+        _linear_fusion(a, weight, bias, scale, z_out, z_sums)
         saved = (a,)
     elif fusion == "vanilla":
         w = np.empty((len(z), 4), z.dtype)
-        _vanilla_fusion(a, c_out, weight, bias, scale, w, z_out, sums)
+        _vanilla_fusion(a, c_out, weight, bias, scale, w, z_out, z_sums)
         saved = (a, c_out, w)
     return p_out if both else None, z_out, saved if save else None
 
 
-@parallel(fastmath=FAST)
-def _messages_adjoint(
-    d_p, d_z, d_p_sum, d_z_sum, fusion, from_state, scale, a, c, r, inverse, g_p, d_e, d_c
-):
-    """Row by row: g_p = d_p + d_p_sum, and the gradients d_e, d_c of the messages.
+@inlined()
+def _add_optional(a, b, n, y):
+    """y[n] = a[n] + b[n], of those that are there."""
+    if len(a) and len(b):
+        _add_row(a, n, b, n, y, n)
+    elif len(a):
+        _copy_row(a, n, y, n)
+    elif len(b):
+        _copy_row(b, n, y, n)
+    else:
+        for j in range(y.shape[1]):
+            y[n, j] = 0
 
-    From "state" d_e is also what the residual passes on, and g_p is not written.
+
+@inlined()
+def _scale_row(s, y, n):
+    """y[n] *= s."""
+    d, w = y.shape[1], LINE // y.itemsize
+    factor = spread_over(s, y)
+    for j in range(0, d - w + 1, w):
+        store(factor * load(y, n, j), y, n, j)
+    for j in range(d - d % w, d):
+        y[n, j] *= s
+
+
+@parallel()
+def _rows_adjoint(
+    d_p,
+    d_z,
+    d_p_sum,
+    d_z_sum,
+    fusion,
+    from_state,
+    scale,
+    a,
+    c,
+    r,
+    inverse,
+    send,
+    unit,
+    residual_p,
+    residual_z,
+    d_e,
+    d_c,
+):
+    """Row by row: what the residuals pass on, and send∘ the messages' gradients d_e, d_c.
+
+    `send` is not read where it is all ones (`unit`).
     """
-    n_rows, d = d_c.shape
-    for n in nb.prange(n_rows):
-        g = np.zeros(d, d_c.dtype)
-        if len(d_z):
-            for j in range(d):
-                g[j] += d_z[n, j]
-        if len(d_z_sum):
-            for j in range(d):
-                g[j] += d_z_sum[n, j]
-        row_e, row_c = d_e[n], d_c[n]
-        for j in range(d):
-            row_c[j] = g[j]
-            row_e[j] = 0
-        if len(d_p):
-            for j in range(d):
-                row_e[j] += d_p[n, j]
-        if len(d_p_sum):
-            for j in range(d):
-                row_e[j] += d_p_sum[n, j]
-        if not from_state:
-            for j in range(d):
-                g_p[n, j] = row_e[j]
-        if fusion == PROJECTION:
-            _project_adjoint_row(g, scale, a[n], c[n], r[n], inverse[n], row_e, row_c)
-        elif fusion == SUMMATION:
-            for j in range(d):
-                row_e[j] += scale * g[j]
+    both = len(residual_p) > 0
+    for n in nb.prange(len(d_c)):
+        _add_optional(d_z, d_z_sum, n, residual_z)
+        _copy_row(residual_z, n, d_c, n)
+        if both:
+            _add_optional(d_p, d_p_sum, n, d_e)
+            if not from_state:
+                _copy_row(d_e, n, residual_p, n)
+            if fusion == PROJECTION:
+                _project_adjoint_row(residual_z, scale, a, c, r[n], inverse[n], n, d_e, d_c)
+            elif fusion == SUMMATION:
+                _add_scaled_row(scale, residual_z, n, d_e, n, d_e, n)
+            if from_state:
+                _copy_row(d_e, n, residual_p, n)
+            if not unit:
+                _scale_row(send[n], d_e, n)
+        if not unit:
+            _scale_row(send[n], d_c, n)
 
 
 @parallel(fastmath=FAST)
@@ -420,51 +475,10 @@ def _vanilla_fusion_adjoint(g, weight, scale, a, c, w, d_e, d_c, d_weight, d_bia
 
 
 @parallel(fastmath=FAST)
-def _messages_back(
-    indptr,
-    indices,
-    scale_in,
-    scale_out,
-    unit_in,
-    self_loop,
-    chunks,
-    residual_p,
-    d_z,
-    d_z_sum,
-    d_e,
-    d_c,
-    both,
-    merged,
-    d_p_in,
-    d_z_in,
-):
-    """d_p_in = residual_p + Âᵀ d_e, d_z_in = d_z + d_z_sum + Âᵀ d_c; merged: their sum."""
-    d = d_c.shape[1]
-    if both and not merged:
-        for chunk in nb.prange(len(chunks) - 1):
-            for n in range(chunks[chunk], chunks[chunk + 1]):
-                row = d_p_in[n]
-                _row_message(indptr, indices, scale_in, unit_in, self_loop, n, d_e, row)
-                s = scale_out[n]
-                for j in range(d):
-                    row[j] = residual_p[n, j] + s * row[j]
-    for chunk in nb.prange(len(chunks) - 1):
-        for n in range(chunks[chunk], chunks[chunk + 1]):
-            # merged: d_c already holds the sum of both messages' gradients
-            row = d_z_in[n]
-            _row_message(indptr, indices, scale_in, unit_in, self_loop, n, d_c, row)
-            s = scale_out[n]
-            for j in range(d):
-                row[j] *= s
-            if merged:
-                for j in range(d):
-                    row[j] += residual_p[n, j]
-            if len(d_z):
-                for j in range(d):
-                    row[j] += d_z[n, j]
-            if len(d_z_sum):
-                for j in range(d):
-                    row[j] += d_z_sum[n, j]
+def _add(x, y, out):
+    for n in nb.prange(len(x)):
+        for j in range(x.shape[1]):
+            out[n, j] = x[n, j] + y[n, j]
 
 
 def layer_adjoint(
@@ -488,54 +502,48 @@ def layer_adjoint(
     from_state = source == "state"
     scale = some.dtype.type(scale)
     d_p, d_z, d_p_sum, d_z_sum = (none if g is None else g for g in (d_p, d_z, d_p_sum, d_z_sum))
-    d_c, d_e = np.empty_like(some), np.empty_like(some)
-    g_p = np.empty_like(some) if both and not from_state else none
+    dense = fusion in ("linear", "vanilla")
+    back = adjacency.transposed
+    later = dense or merged  # the messages' gradients change before they are sent
+    d_c, residual_z = empty_like(some), empty_like(some)
+    d_e, residual_p = (empty_like(some), empty_like(some)) if both else (none, none)
     projection = saved if fusion == "projection" else (none, none, flat_none, flat_none)
-    _messages_adjoint(
+    _rows_adjoint(
         d_p,
         d_z,
         d_p_sum,
         d_z_sum,
         {"projection": PROJECTION, "summation": SUMMATION}.get(fusion, PLAIN),
-        from_state or not both,
+        from_state,
         scale,
         *projection,
-        g_p,
+        back.scale_in,
+        later or back.unit_in,
+        residual_p,
+        residual_z,
         d_e,
         d_c,
     )
     d_weight = d_bias = None
-    if fusion in ("linear", "vanilla"):
-        g = d_c if fusion == "linear" else d_c.copy()  # d_c is still g_z here
+    if dense:
         d_weight = np.zeros((PIECES, *weight.shape), some.dtype)
         d_bias = np.zeros((PIECES, *bias.shape), some.dtype)
         if fusion == "linear":
-            _linear_fusion_adjoint(g, weight, scale, *saved, d_e, d_weight, d_bias)
+            _linear_fusion_adjoint(residual_z, weight, scale, *saved, d_e, d_weight, d_bias)
         else:
-            _vanilla_fusion_adjoint(g, weight, scale, *saved, d_e, d_c, d_weight, d_bias)
+            _vanilla_fusion_adjoint(residual_z, weight, scale, *saved, d_e, d_c, d_weight, d_bias)
         d_weight, d_bias = d_weight.sum(axis=0), d_bias.sum(axis=0)
-    residual_p = d_e if from_state else g_p
-    if merged:  # one table took both messages
-        d_c += d_e
-    back = adjacency.transposed
-    d_p_in = np.empty_like(some) if both and not merged else none
-    d_z_in = np.empty_like(some)
-    _messages_back(
-        back.indptr,
-        back.indices,
-        back.scale_in,
-        back.scale_out,
-        back.unit_in,
-        back.self_loop,
-        back.chunks,
-        residual_p,
-        d_z,
-        d_z_sum,
-        d_e,
-        d_c,
-        both,
-        merged and both,
-        d_p_in,
-        d_z_in,
-    )
-    return d_p_in if both and not merged else None, d_z_in, d_weight, d_bias
+        if from_state:
+            residual_p[...] = d_e
+    if merged and both:  # one table took both messages
+        _add(d_c, d_e, d_c)
+        _add(residual_z, residual_p, residual_z)
+    if later:
+        d_c = _scaled(back, d_c)
+    _gather(*_pattern(back, d_c), True, residual_z)
+    if not both or merged:
+        return None, residual_z, d_weight, d_bias
+    if later:
+        d_e = _scaled(back, d_e)
+    _gather(*_pattern(back, d_e), True, residual_p)
+    return residual_p, residual_z, d_weight, d_bias

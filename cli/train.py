@@ -16,7 +16,8 @@ import click
 from .. import evaluation, toml
 from ..config import Config
 from ..data import Dataset, load_dataset
-from ..device import set_threads
+from ..device import GATHERS, set_threads
+from ..device import device as make_device
 from ..errors import InputError
 from ..presets import PRESETS
 from ..presets import preset as preset_config
@@ -59,6 +60,19 @@ INTERRUPTED = 130  # the shell's code for a program ended by Ctrl-C
     help=f"Evaluate after every so many epochs; 0: at the end alone [default: {EVAL_EVERY}].",
 )
 @threads_option
+@click.option(
+    "--gather",
+    default="exact",
+    type=click.Choice(GATHERS),
+    show_default=True,
+    help="How a GPU stores the tables that neighbour sums read; 16 bits halve the traffic.",
+)
+@click.option(
+    "--tensor-cores", is_flag=True, help="Let a GPU round operands of dense products to TF32."
+)
+@click.option(
+    "--no-capture", is_flag=True, help="Launch a GPU's kernels one by one, to debug them."
+)
 @json_option
 def train(
     dataset,
@@ -74,6 +88,9 @@ def train(
     resume,
     eval_every,
     threads,
+    gather,
+    tensor_cores,
+    no_capture,
     as_json,
 ):
     """Train a model and evaluate it.
@@ -85,6 +102,7 @@ def train(
     pkef-fast train --resume runs/demo-official-1 --epochs 200
     """
     in_use = set_threads(threads)
+    place = make_device(device, gather=gather, tensor_cores=tensor_cores, capture=not no_capture)
     changes = {**without_none(epochs=epochs, seed=seed), **assignments(sets)}
     if resume is not None:
         refused = without_none(
@@ -122,7 +140,7 @@ def train(
         out = Path(out) if out else _fresh_folder(data, preset)
     for text in data.notes:
         note(f"note: {text}")
-    model = PKEF(preset, device, config)
+    model = PKEF(preset, place, config)
     report = ProgressReport()
     with _interruptible() as interrupted:
         try:
@@ -133,7 +151,7 @@ def train(
                 eval_every=eval_every,
                 observer=report,
                 should_stop=lambda: bool(interrupted),
-                settings={"preset": preset, "device": device, "threads": in_use},
+                settings={"preset": preset, "device": place.name, "threads": in_use},
             )
         finally:
             report.close()
@@ -187,9 +205,10 @@ def _result(model: PKEF, data: Dataset, config: Config, out: Path, device: str) 
     kernels = model.device.kernels
     last = model.history[-1] if model.history else {}
     figures = last if "HR@10" in last else model.evaluate(data).metrics
-    popular = evaluation.evaluate(
-        evaluation.popularity(data, model.model.dtype), data, kernels
-    ).metrics
+    with model.device.active():
+        popular = evaluation.evaluate(
+            evaluation.popularity(data, model.model.dtype), data, kernels
+        ).metrics
     seconds = model.trainer.step_seconds
     return {
         "run": str(out),

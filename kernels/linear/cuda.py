@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cuda import C_TYPES, MAX_POINTERS, Instance, Launchers, Pointers, ceil_div
+from ..cuda import C_TYPES, Instance, Launchers, ceil_div
 from . import KINDS
 
 THREADS = 256

@@ -193,19 +193,6 @@ __global__ void __launch_bounds__(THREADS)
     y[i] = sum;
 }
 
-// y = Σ parts, in their order; `before`: y is the first of them.
-template <typename T>
-__global__ void __launch_bounds__(THREADS)
-    total(const __grid_constant__ Pointers<const T> parts, int n_parts, bool before, T* y,
-          int64 size) {
-    const int64 i = global_thread();
-    if (i >= size) return;
-    T sum = before ? y[i] : T(0);
-    for (int part = 0; part < n_parts; ++part)
-        sum = part || before ? sum + parts.at[part][i] : parts.at[part][i];
-    y[i] = sum;
-}
-
 enum Kind { IDENTITY, RELU, LEAKY_RELU, SIGMOID };
 
 template <typename T>

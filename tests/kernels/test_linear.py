@@ -166,28 +166,3 @@ def test_threads_change_no_bit():
     numba.set_num_threads(before)
     for one, two in zip(*results, strict=True):
         assert one.tobytes() == two.tobytes()
-
-
-@EACH
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("shape", [(0, 3), (1,), (7, 3), (300, 5)])
-@pytest.mark.parametrize("count", [1, 2, 5, 17, 33])
-def test_totals_are_sums_in_order(kernels, count, shape, dtype):
-    parts = list(np.random.default_rng(5).normal(size=(count, *shape)).astype(dtype))
-    before = [part.copy() for part in parts]
-    wanted = parts[0]
-    for part in parts[1:]:
-        wanted = wanted + part
-    found = kernels.total(*parts)
-    assert found.dtype == dtype
-    np.testing.assert_array_equal(found, wanted)
-    assert not any(np.shares_memory(found, part) for part in parts)
-    for one, other in zip(parts, before, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-@EACH
-@pytest.mark.parametrize("sizes", [(0, 0), (3, 0), (0, 4), (5, 9)])
-def test_a_stack_is_rows_on_rows(kernels, sizes):
-    a, b = (np.random.default_rng(6).normal(size=(n, 3)).astype(np.float32) for n in sizes)
-    np.testing.assert_array_equal(kernels.stack(a, b), np.concatenate([a, b]))

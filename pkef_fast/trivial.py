@@ -16,9 +16,9 @@ from .data.patterns import contains, keys_of, pattern, row_of_each
 from .evaluation import TOP, gains
 
 
-def own_lists(dataset: Dataset, k: int) -> Csr:
-    """Each user's train items of behaviour k that are not in the train target row."""
-    csr, target = dataset.interactions[k], dataset.interactions[-1]
+def unbought(csr: Csr, dataset: Dataset) -> Csr:
+    """Each user's items of a pattern that are not in the train target row."""
+    target = dataset.interactions[-1]
     rows = row_of_each(csr)
     kept = ~contains(target, rows, csr.indices, dataset.n_items)
     return pattern(rows[kept], csr.indices[kept], dataset.n_users, dataset.n_items)
@@ -60,7 +60,7 @@ def rules(dataset: Dataset) -> dict[str, dict[str, float]]:
     if not len(dataset.test_users):
         return result
     for k, name in enumerate(dataset.behaviors[:-1]):
-        own = own_lists(dataset, k)
+        own = unbought(dataset.interactions[k], dataset)
         result[f"own {name}, at random"] = at_random(own, dataset)
         result[f"own {name}, by popularity"] = by_popularity(own, dataset)
     return result

@@ -91,7 +91,7 @@ class Recommender:
     >>> data = load_dataset("demo")
     >>> model = Recommender("graph-rank").fit(data)
     >>> model.evaluate(data, protocol="all").protocols["discovery"].users
-    122
+    77
     """
 
     def __init__(

@@ -11,7 +11,8 @@ The score of an item is its entry of r after the target behaviour. `plain` says 
 Only what reaches the result is computed (`stages`): in a bipartite graph users of round n depend on
 items of round n − 1 alone, so two interleaved walks run side by side and one is enough. It gives
 the items of round n and the users of round n + 1 for half the work. Round 1 of the items is the
-user's own row of the graph, so a walk that begins there needs no product for it.
+user's own row of the graph, so a walk that begins there needs no product for it. And the walk is
+in D^-½ r, where the product is a plain sum of neighbours with a factor γ / degree.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import graph
-from ..data.dataset import Array, Dataset
+from ..data.dataset import Array, Csr, Dataset
 from ..data.patterns import row_of_each, rows_of
 from ..device import Device
 from ..errors import InputError, did_you_mean
@@ -30,6 +31,9 @@ from ..fields import Fields, field
 from ..ranking import BlockRanker
 
 WIDTH = 256  # users of a block: on a CPU half the time of 64, for wide rows of a gather are cheaper
+# Kernels sum a few full cache lines of a row together and what is left in another order. With whole
+# groups of lines a user's scores do not depend on the place in a block.
+COLUMNS = 64
 PROBE = 64  # users on whom the number of rounds is settled
 
 
@@ -98,16 +102,22 @@ class GraphRank:
         self.interactions = dataset.interactions
         self.n_users, self.n_items = dataset.n_users, dataset.n_items
         self.dtype = np.dtype(config.precision).type
-        gamma = self.dtype(max(0.0, 1 - config.alpha - config.beta))
-        whole = [
-            graph.adjacency(csr, self.n_items, "symmetric", dtype=self.dtype)
-            for csr in self.interactions
-        ]
-        # γ rides on the outer scale, so that a product is γ Ã r at once.
-        scaled = [one._replace(scale_out=gamma * one.scale_out) for one in whole]
-        self.graphs = [device.place(one) for one in scaled]
-        self.halves = [device.place(graph.one_sided(one, self.n_users)) for one in scaled]
+        self.graphs, self.halves, self.roots = [], [], []
+        for csr in self.interactions:
+            self._add_graph(csr)
         self.rounds = np.asarray(self._settled() if stored is None else stored["rounds"], np.int32)
+
+    def _add_graph(self, csr: Csr) -> None:
+        """γ Ã of a behaviour for `plain`, its two halves and D^½ (N, 1) for `stages`."""
+        gamma = self.dtype(max(0.0, 1 - self.config.alpha - self.config.beta))
+        whole = graph.adjacency(csr, self.n_items, "symmetric", dtype=self.dtype)
+        means = graph.adjacency(csr, self.n_items, "left", dtype=self.dtype)
+        means = means._replace(scale_out=gamma * means.scale_out)
+        degrees = np.maximum(np.diff(whole.indptr), 1)  # without neighbours: no message, any root
+        place = self.device.place
+        self.graphs.append(place(whole._replace(scale_out=gamma * whole.scale_out)))
+        self.halves.append(place(graph.one_sided(means, self.n_users)))
+        self.roots.append(place(np.sqrt(degrees).astype(self.dtype)[:, None]))
 
     @staticmethod
     def default_preset(dataset_name: str) -> str:
@@ -137,24 +147,28 @@ class GraphRank:
         before, result = None, []
         for k, (to_users, to_items) in enumerate(self.halves):
             rounds = int(self.rounds[k])
+            root, spread = self.roots[k], self.device.kernels.propagate.spread
             query = self._query(k, users)
             base = self._base(query, before)
-            spread = self.device.kernels.propagate.spread
+            base /= root
             if rounds % 2:
                 r = self._first_items(k, users, base)  # items of round 1
             else:
                 r = query  # items of round 0
+                r /= root
             for _ in range(rounds // 2):
                 r = spread(to_users, r)
                 r[: self.n_users] += base[: self.n_users]
                 r = spread(to_items, r)
                 r[self.n_users :] += base[self.n_users :]
-            result.append(r[self.n_users :, :width])
             if k + 1 < len(self.halves):
                 before = spread(to_users, r)
                 before[: self.n_users] += base[: self.n_users]
                 before[self.n_users :] = r[self.n_users :]
-        return [self.device.xp.ascontiguousarray(items) for items in result]
+                before *= root
+            r[self.n_users :] *= root[self.n_users :]
+            result.append(self.device.xp.ascontiguousarray(r[self.n_users :, :width]))
+        return result
 
     def plain(self, users: Array, log: list | None = None) -> list[Array]:
         """`stages` as the equations say, both sides in each round, until the change is small.
@@ -205,12 +219,12 @@ class GraphRank:
         return base
 
     def _first_items(self, k: int, users: Array, base: Array) -> Array:
-        """Items of round 1, γ Ãᵀ e_u + base: one row of the graph a user, no product."""
+        """Items of round 1, γ Ãᵀ e_u + base, in D^-½ r: one row of the graph a user."""
         to_items = self.halves[k][1]
         own = rows_of(self.interactions[k], users)
         columns = row_of_each(own)
         rows = self.device.place(own.indices + self.n_users)
-        values = to_items.scale_out[rows] * to_items.scale_in[self.device.place(users[columns])]
+        values = to_items.scale_out[rows] / self.roots[k][self.device.place(users[columns]), 0]
         first = self._scattered(own.indices, columns, values, len(users))
         first[self.n_users :] += base[self.n_users :]
         return first
@@ -218,10 +232,10 @@ class GraphRank:
     def _scattered(self, items: Array, columns: Array, values: Array, width: int) -> Array:
         """(N, w′) with these values at (item, column), zero elsewhere.
 
-        w′ is the next multiple of 16: all columns then go through the same vector code.
+        w′ is a multiple of COLUMNS.
         """
         table = self.device.xp.zeros(
-            (self.n_users + self.n_items, -(-width // 16) * 16), self.dtype
+            (self.n_users + self.n_items, -(-width // COLUMNS) * COLUMNS), self.dtype
         )
         place = (self.device.place(items + self.n_users), self.device.place(columns))
         table[place] = self.device.place(values).astype(self.dtype)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from pathlib import Path
 
+import dense_graph_rank as dense
 import numpy as np
 import pytest
+from forms import emulated
 
 from pkef_fast import PKEF, InputError, PkefError, Recommender, load_dataset
 from pkef_fast.data import Csr, Dataset, generate
@@ -19,11 +20,11 @@ from pkef_fast.ranking import BlockRanker, TableRanker
 
 TESTS = Path(__file__).parent.parent
 FIXTURES = sorted((TESTS / "fixtures").glob("graph_rank_*.npz"))
-DEVICES = ("cpu", "reference")
+DEVICES = ("cpu", "reference", pytest.param("emulator", marks=pytest.mark.emulator))
 
-_spec = importlib.util.spec_from_file_location("dense_graph_rank", TESTS / "dense_graph_rank.py")
-dense = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(dense)
+
+def place_of(name):
+    return emulated() if name == "emulator" else device(name)
 
 
 def dataset(matrices):
@@ -42,7 +43,7 @@ def dataset(matrices):
 
 def model_of(data, place, **fields):
     config = GraphRankConfig().replaced(**fields).checked(data.behaviors)
-    return GraphRank(config, data, device(place))
+    return GraphRank(config, data, place_of(place))
 
 
 @pytest.mark.parametrize("place", DEVICES)
@@ -56,7 +57,8 @@ def test_stages_equal_the_dense_walk(file, place):
         users = np.arange(data.n_users, dtype=np.int32)
         for found in (model.stages(users), model.plain(users)):
             for k in behaviors:
-                np.testing.assert_allclose(found[k].T, z[f"scores.{k}"], rtol=1e-9, atol=1e-13)
+                scores = model.device.to_host(found[k]).T
+                np.testing.assert_allclose(scores, z[f"scores.{k}"], rtol=1e-9, atol=1e-13)
 
 
 def test_there_are_fixtures():
@@ -129,8 +131,9 @@ def test_a_block_ranker_equals_a_table_ranker(place):
     random = np.random.default_rng(0)
     table = random.integers(0, 6, (11, 9)).astype(np.float32)  # many ties
     scorer = DotScorer(np.eye(11, dtype=np.float32), np.ascontiguousarray(table.T))
-    whole = TableRanker(scorer, device(place))
-    blocks = BlockRanker(lambda users: table[users].T.copy(), device(place), 9, 4)
+    where = place_of(place)
+    whole = TableRanker(where.place(scorer), where)
+    blocks = BlockRanker(lambda users: where.place(table[users].T.copy()), where, 9, 4)
     users = random.integers(0, 11, 30).astype(np.int32)
     items = random.integers(0, 9, 30).astype(np.int32)
     seen = pattern(*np.nonzero(random.random((11, 9)) < 0.3), 11, 9)
@@ -159,6 +162,18 @@ def test_it_recommends_what_it_ranks_and_is_saved_whole(tmp_path):
     np.testing.assert_array_equal(again.evaluate(data).ranks, result.ranks)
     with pytest.raises(InputError, match=r"m\.npz holds a model 'graph-rank'"):
         PKEF.load(tmp_path / "m.npz")
+
+
+@pytest.mark.emulator
+def test_cuda_ranks_as_the_cpu():
+    data = generate(40, 25, seed=3)
+    fields = {"precision": "float64", "tolerance": 1e-12}
+    cuda, cpu = (
+        Recommender("graph-rank", None, p, **fields).fit(data) for p in (emulated(), "cpu")
+    )
+    first, second = (one.evaluate(data, protocol="all") for one in (cuda, cpu))
+    for name in first.protocols:
+        np.testing.assert_array_equal(first.protocols[name].ranks, second.protocols[name].ranks)
 
 
 def test_presets_are_chosen_by_the_data_sets_name():

@@ -42,7 +42,10 @@ def dataset_options(default: str | None) -> Callable:
 
 
 device_option = click.option(
-    "--device", default="cpu", show_default=True, help="cpu, or a GPU as 0 or cuda:0."
+    "--device",
+    default="cpu",
+    show_default=True,
+    help="cpu, a GPU as 0 or cuda:0, or auto: the first GPU if there is one, else cpu.",
 )
 threads_option = click.option("--threads", type=int, help="CPU threads [default: all cores].")
 model_option = click.option(

@@ -15,7 +15,8 @@ import click
 
 from .. import evaluation, toml
 from ..data import Dataset, load_dataset
-from ..device import set_threads
+from ..device import GATHERS, set_threads
+from ..device import device as make_device
 from ..errors import InputError
 from ..models import model_class
 from ..protocols import names_of
@@ -65,6 +66,19 @@ INTERRUPTED = 130  # the shell's code for a program ended by Ctrl-C
 )
 @protocol_option
 @threads_option
+@click.option(
+    "--gather",
+    default="exact",
+    type=click.Choice(GATHERS),
+    show_default=True,
+    help="How a GPU stores the tables that neighbour sums read; 16 bits halve the traffic.",
+)
+@click.option(
+    "--tensor-cores", is_flag=True, help="Let a GPU round operands of dense products to TF32."
+)
+@click.option(
+    "--no-capture", is_flag=True, help="Launch a GPU's kernels one by one, to debug them."
+)
 @json_option
 def train(
     dataset,
@@ -82,6 +96,9 @@ def train(
     eval_every,
     protocol,
     threads,
+    gather,
+    tensor_cores,
+    no_capture,
     as_json,
 ):
     """Train a model and evaluate it.
@@ -95,6 +112,7 @@ def train(
     """
     in_use = set_threads(threads)
     names_of(protocol or "paper")
+    place = make_device(device, gather=gather, tensor_cores=tensor_cores, capture=not no_capture)
     changes = {**without_none(epochs=epochs, seed=seed), **assignments(sets)}
     if resume is not None:
         refused = without_none(
@@ -139,7 +157,7 @@ def train(
         out = Path(out) if out else _fresh_folder(data, preset if chosen.trained else model)
     for text in data.notes:
         note(f"note: {text}")
-    recommender = Recommender(model, preset, device, config)
+    recommender = Recommender(model, preset, place, config)
     report = ProgressReport()
     with _interruptible() as interrupted:
         try:
@@ -151,7 +169,7 @@ def train(
                 protocol=protocol or "paper",
                 observer=report,
                 should_stop=lambda: bool(interrupted),
-                settings={"preset": preset, "device": device, "threads": in_use},
+                settings={"preset": preset, "device": place.name, "threads": in_use},
             )
         finally:
             report.close()
@@ -212,9 +230,10 @@ def _result(
     recommender: Recommender, data: Dataset, found: evaluation.Evaluation, out: Path
 ) -> dict[str, Any]:
     model, trainer = recommender.model, recommender.trainer
-    popular = evaluation.evaluate(
-        evaluation.popularity(data, recommender.device, model.dtype), data
-    ).metrics
+    with recommender.device.active():
+        popular = evaluation.evaluate(
+            evaluation.popularity(data, recommender.device, model.dtype), data
+        ).metrics
     seconds = trainer.step_seconds if trainer else []
     return {
         "run": str(out),

@@ -20,11 +20,12 @@ _POINTERS = np.dtype([("at", np.uint64, (MAX_POINTERS,))])
 def import_cupy():
     """CuPy; with its cache in a temporary folder where the home cannot be written."""
     if "CUPY_CACHE_DIR" not in os.environ:
-        home = Path.home()
-        folder = next(path for path in (home / ".cupy", home) if path.exists() or path == home)
-        if not os.access(folder, os.W_OK):
-            name = f"cupy-{os.getuid()}"
-            os.environ["CUPY_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / name)
+        try:
+            folder = Path.home() / ".cupy" / "kernel_cache"
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except (OSError, RuntimeError):  # no home, or none that can be written: CuPy would raise
+            os.environ["CUPY_CACHE_DIR"] = tempfile.mkdtemp(prefix="cupy-")
     import cupy
 
     return cupy
@@ -63,6 +64,7 @@ class CupyBackend:
         self.device = self.xp.cuda.Device(index)
         self.capability = int(self.device.compute_capability)
         self._modules: dict = {}
+        self._pool = None  # of the captured graphs
 
     def module(self, source: Path, instances: tuple[Instance, ...]):
         key = (source, instances)
@@ -73,9 +75,13 @@ class CupyBackend:
     def capture(self, function):
         """A CUDA graph of what `function()` launches."""
         cuda = self.xp.cuda
-        # The graph keeps addresses: its own pool keeps them from anybody else, for as long as it
-        # lives. Relaxed capture lets the pool ask the driver for memory.
-        pool = cuda.MemoryPool()
+        # A graph keeps addresses: a pool of their own keeps them from anybody else. Graphs run one
+        # after the other, so they share it, and what one leaves free another may use. Relaxed
+        # capture lets the pool ask the driver for memory, which needs what earlier runs held.
+        if self._pool is None:
+            self._pool = cuda.MemoryPool()
+        pool = self._pool
+        self.xp.get_default_memory_pool().free_all_blocks()
         with self.device:
             stream = cuda.Stream(non_blocking=True)
             stream.wait_event(cuda.get_current_stream().record())

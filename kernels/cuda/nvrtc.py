@@ -14,11 +14,12 @@ import hashlib
 import importlib.metadata
 import json
 import math
+import multiprocessing
 import os
 import re
 import tempfile
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -227,37 +228,53 @@ def usages(
     `cache` is a folder that keeps what was compiled, by a hash of all that enters.
     """
     jobs = [
-        (source, source_text(source), [one.name for one in instances], compiler, architecture)
+        (source, (cache, source_text(source), [one.name for one in instances], major, architecture))
         for source, instances in sources
-        for compiler in compilers()
+        for major in WHEELS
         for architecture in ARCHITECTURES
-        if (compiler.major, architecture) not in NOT_KNOWN
+        if (major, architecture) not in NOT_KNOWN
     ]
-
-    def work(job):
-        _, text, names, compiler, architecture = job
-        return _cached(cache, text, names, compiler, architecture)
-
-    found: dict[Path, list[Usage]] = {job[0]: [] for job in jobs}
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for job, rows in zip(jobs, pool.map(work, jobs), strict=True):
-            found[job[0]] += rows
+    known = [_recalled(*job) for _, job in jobs]
+    missing = [job for (_, job), rows in zip(jobs, known, strict=True) if rows is None]
+    if missing:
+        compilers()  # a wheel that is not there is named here, not in a worker
+        # Processes, not threads: two compilations by the library of CUDA 12 hold each other up.
+        context, workers = multiprocessing.get_context("spawn"), len(os.sched_getaffinity(0))
+        with ProcessPoolExecutor(min(workers, len(missing)), mp_context=context) as pool:
+            new = pool.map(_compiled, *zip(*missing, strict=True))
+            known = [next(new) if rows is None else rows for rows in known]
+    found: dict[Path, list[Usage]] = {source: [] for source, _ in jobs}
+    for (source, _), rows in zip(jobs, known, strict=True):
+        found[source] += rows
     return found
 
 
-def _cached(cache, text, names, compiler, architecture) -> list[Usage]:
-    if cache is None:
-        return compiler.usage(text, names, architecture)
-    words = [compiler.version, str(architecture), *OPTIONS, *CUPY_OPTIONS, *names, text]
+def _place(cache, text, names, major, architecture) -> Path:
+    """The file that keeps what was compiled; its name tells the compiler's release and all else."""
+    wheel = importlib.metadata.version(WHEELS[major])
+    words = [wheel, str(architecture), *OPTIONS, *CUPY_OPTIONS, *names, text]
     words.append(Path(__file__).read_text())  # what reads the log
-    key = hashlib.sha256("\0".join(words).encode()).hexdigest()[:24]
-    path = cache / f"{key}.json"
-    if path.exists():
+    return cache / f"{hashlib.sha256(chr(0).join(words).encode()).hexdigest()[:24]}.json"
+
+
+def _recalled(cache, text, names, major, architecture) -> list[Usage] | None:
+    """What was compiled before, or None."""
+    if cache is None:
+        return None
+    try:
+        path = _place(cache, text, names, major, architecture)
         return [Usage(**row) for row in json.loads(path.read_text())]
+    except (importlib.metadata.PackageNotFoundError, FileNotFoundError):
+        return None
+
+
+def _compiled(cache, text, names, major, architecture) -> list[Usage]:
+    compiler = next(one for one in compilers() if one.major == major)
     rows = compiler.usage(text, names, architecture)
-    cache.mkdir(parents=True, exist_ok=True)
-    descriptor, beside = tempfile.mkstemp(dir=cache)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump([asdict(row) for row in rows], file)
-    os.replace(beside, path)
+    if cache is not None:
+        cache.mkdir(parents=True, exist_ok=True)
+        descriptor, beside = tempfile.mkstemp(dir=cache)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump([asdict(row) for row in rows], file)
+        os.replace(beside, _place(cache, text, names, major, architecture))
     return rows

@@ -9,7 +9,7 @@ from forms import forms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pkef_fast.kernels.adam import FORMS, cpu, learning_rate, reference
+from pkef_fast.kernels.adam import FORMS, bias_corrections, cpu, learning_rate, reference
 
 EACH = pytest.mark.parametrize("kernels", forms("adam"))
 FAST = pytest.mark.parametrize("kernels", forms("adam", "cpu", "emulator", "gpu"))
@@ -177,6 +177,25 @@ def test_wrong_arguments(kernels, change, message):
     arrays = [arguments.pop(name) for name in ("theta", "grad", "m", "v")]
     with pytest.raises(ValueError, match=message):
         kernels.update(*arrays, **arguments)
+
+
+@pytest.mark.parametrize("kernels", forms("adam", "emulator", "gpu"))
+@EACH_FORM
+@pytest.mark.parametrize("there", [True, False])
+def test_a_scheduled_step_is_that_of_its_number(kernels, form, there):
+    """The rates of an epoch lie on the device; the clock says which step it is."""
+    theta, grad, m, v = state(7, (9, 5), np.float32)
+    grad = grad if there else None
+    rates = np.array([bias_corrections(0.1 / n, n, 0.9, 0.999, form) for n in range(3, 8)])
+    for index, number in enumerate(range(3, 8)):
+        found = [theta.copy(), grad, m.copy(), v.copy()]
+        clock = np.array([index, 40 + index], np.uint32)
+        squares = kernels.update_scheduled(*found, rates, clock, penalty=0.01)
+        wanted = [theta.copy(), grad, m.copy(), v.copy()]
+        options = {"lr": 0.1 / number, "step": number, "penalty": 0.01, "form": form}
+        assert float(squares) == float(kernels.update(*wanted, **options))
+        for one, other in zip(found, wanted, strict=True):
+            assert one is other or one.tobytes() == other.tobytes()
 
 
 def test_the_learning_rate_falls_in_steps():

@@ -76,6 +76,21 @@ def test_fast_forms_equal_numpy(kernels, seed, n, size, dtype, reduction):
     np.testing.assert_array_equal(scores, before)
 
 
+@pytest.mark.parametrize("kernels", forms("bpr", "emulator", "gpu"))
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize(("n", "share"), [(1, 0.0), (1, 1.0), (40, 0.3), (1500, 0.8), (0, 0.0)])
+def test_slots_are_the_rows_that_are_there(kernels, reduction, n, share):
+    rng = np.random.default_rng(2)
+    scores = rng.normal(size=2 * n).astype(np.float32)
+    there = rng.random(n) < share
+    present = np.where(np.tile(there, 2), 7, -1).astype(np.int32)
+    loss, d_scores = kernels.bpr_slots(scores, present, np.array(there.sum(), np.int32), reduction)
+    wanted, d_wanted = reference.bpr(scores[np.tile(there, 2)], reduction)
+    assert float(loss) == pytest.approx(float(wanted), rel=1e-12)
+    np.testing.assert_allclose(d_scores[np.tile(there, 2)], d_wanted, rtol=1e-6)
+    assert np.all(d_scores[~np.tile(there, 2)] == 0)
+
+
 def test_threads_change_no_bit():
     scores = np.random.default_rng(1).normal(size=20000).astype(np.float32)
     results = []

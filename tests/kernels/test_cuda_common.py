@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from types import ModuleType
+
 import numpy as np
 import pytest
 
@@ -9,7 +13,7 @@ from cuda_emulator import EmulatorBackend, EmulatorError
 from cuda_emulator.common import INSTANCES, SOURCE
 from pkef_fast.kernels import cuda
 from pkef_fast.kernels.cuda import Instance, Pointers
-from pkef_fast.kernels.cuda.cupy_backend import _argument
+from pkef_fast.kernels.cuda.cupy_backend import _argument, import_cupy
 from pkef_fast.kernels.sample import reference as sample
 
 
@@ -284,3 +288,17 @@ def test_cupy_gets_the_arguments_it_understands():
         assert _argument(value, "kernel", 0, Device) is value
     with pytest.raises(ValueError, match="not in C order"):
         _argument(np.zeros((3, 2)).T.view(Device), "kernel", 0, Device)
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_cupy_is_given_a_cache_where_the_home_has_none(tmp_path, monkeypatch, writable):
+    home = tmp_path / "home"
+    if not writable:
+        home.write_text("no folder: nothing can be made in it, not even by root")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("CUPY_CACHE_DIR", "")
+    monkeypatch.delenv("CUPY_CACHE_DIR")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "cupy", ModuleType("cupy"))
+    import_cupy.__wrapped__()
+    assert ("CUPY_CACHE_DIR" in os.environ) != writable

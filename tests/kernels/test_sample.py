@@ -207,3 +207,46 @@ def test_every_user_is_taken_as_often(kernels):
     assert counts.sum() == 200 * 50
     # Expected variance 200·¼; the standard error of a variance of 100 numbers is 14 %.
     assert 0.5 < counts.var() / 50 < 1.5
+
+
+@pytest.mark.parametrize("kernels", forms("sample", "emulator", "gpu"))
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 2**64 - 1),
+    step=st.integers(0, 2**32 - 1),
+    n_users=st.integers(1, 30),
+    n_items=st.integers(1, 40),
+    samples=st.integers(1, 45),
+)
+def test_slots_hold_the_same_draws(kernels, seed, step, n_users, n_items, samples):
+    """Each user's draws in a row of slots, as nodes; −1 where there are fewer."""
+    rows, caps, users = problem(seed, n_users, n_items, samples)
+    clock = np.array([0, step], np.uint32)
+    pattern = csr(rows)
+    left, right, count = kernels.draw_slots(*pattern, n_items, caps, users, seed, clock, 5, samples)
+    assert left.shape == right.shape == (2 * len(users) * samples,)
+    drawn, positives, negatives = reference.draw(*pattern, n_items, caps, users, seed, step, 5)
+    assert int(count) == len(drawn)
+    there = (np.arange(samples) < caps[users][:, None]).reshape(-1)
+    for half, items in zip(np.split(right, 2), (positives, negatives), strict=True):
+        assert half[there].tolist() == (items + n_users).tolist()
+        assert np.all(half[~there] == -1)
+    for half in np.split(left, 2):
+        assert half[there].tolist() == drawn.tolist()
+        assert np.all(half[~there] == -1)
+
+
+@pytest.mark.parametrize("kernels", forms("sample", "emulator", "gpu"))
+def test_the_clock_takes_users_and_keeps_a_log(kernels):
+    epoch, clock = np.arange(100, 123, dtype=np.int32), np.array([0, 70], np.uint32)
+    log = np.zeros((4, 20))
+    for index in range(3):
+        users = np.zeros(7 if index < 2 else 5, np.int32)
+        kernels.take_users(epoch, clock, 7, users)
+        assert users.tolist() == epoch[7 * index : 7 * index + len(users)].tolist()
+        values = [np.array(index + 0.01 * i) for i in range(20)]  # more than go in one launch
+        kernels.record(values, clock, log)
+        kernels.advance(clock)
+        assert clock.tolist() == [index + 1, index + 71]
+    np.testing.assert_array_equal(log[:3], np.arange(3)[:, None] + 0.01 * np.arange(20))
+    assert np.all(log[3] == 0)

@@ -1,0 +1,43 @@
+"""All forms of an operation have the same functions with the same parameters and defaults."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+
+import pytest
+
+from pkef_fast.kernels import OPERATIONS
+
+# What only a CUDA form has: steps of fixed shape, which a device replays.
+REPLAYED = {
+    "sample": {"advance", "draw_slots", "record", "take_users"},
+    "bpr": {"bpr_slots"},
+    "adam": {"update_scheduled"},
+}
+
+
+def parameters(function) -> dict:
+    """Names and defaults, without self."""
+    found = inspect.signature(function).parameters.values()
+    return {one.name: one.default for one in found if one.name != "self"}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_the_forms_agree(operation):
+    reference, cpu, cuda = (
+        importlib.import_module(f"pkef_fast.kernels.{operation}.{form}")
+        for form in ("reference", "cpu", "cuda")
+    )
+    assert set(cpu.__all__) == set(reference.__all__)
+    assert set(cuda.Form.__all__) == set(reference.__all__) | REPLAYED.get(operation, set())
+    for name in reference.__all__:
+        wanted = parameters(getattr(reference, name))
+        assert parameters(getattr(cpu, name)) == wanted, name
+        assert parameters(getattr(cuda.Form, name)) == wanted, name
+
+
+def test_every_extra_of_cuda_stands_in_the_contract():
+    for operation, names in REPLAYED.items():
+        contract = importlib.import_module(f"pkef_fast.kernels.{operation}").__doc__
+        assert [name for name in names if f"{name}(" not in contract] == []

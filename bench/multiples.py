@@ -47,7 +47,7 @@ def main() -> None:
         trainer.make_step()
     evaluations = []
     for _ in range(args.evaluations):
-        model._scorer = None  # propagation belongs to an evaluation
+        model._ranker = None  # propagation belongs to an evaluation
         evaluations.append(model.evaluate(data).seconds)
     # SciPy's matrix and result belong to the yardstick, so the peak is read before it is made.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

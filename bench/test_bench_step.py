@@ -27,7 +27,7 @@ def test_step(benchmark, trainer):
 @pytest.mark.benchmark(group="evaluation")
 def test_evaluation(benchmark, trainer):
     def run():
-        return evaluation.evaluate(trainer.model.scorer(), trainer.dataset, device("cpu").kernels)
+        return evaluation.evaluate(trainer.model.ranker(), trainer.dataset)
 
     result = benchmark(run)
     assert result.users > 0

@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from .. import toml
-from ..presets import PRESETS
-from ..presets import preset as preset_config
-from .options import assignments, names
+from ..models import MODELS, model_class
+from .options import assignments, model_option, names, presets_help
 
 
 @click.command()
-@click.option("--preset", default="official", show_default=True, help=f"{' or '.join(PRESETS)}.")
+@model_option
+@click.option("--preset", help=presets_help())
 @click.option(
     "--behaviors",
     default="view,cart,buy",
@@ -20,7 +20,7 @@ from .options import assignments, names
     help="Behaviours, upstream first; their number sets layers and coefficients.",
 )
 @click.option("--set", "sets", multiple=True, metavar="FIELD=VALUE", help="Change a field.")
-def config(preset, behaviors, sets):
+def config(model, preset, behaviors, sets):
     """Print a preset as TOML, a comment for each field.
 
     \b
@@ -28,5 +28,8 @@ def config(preset, behaviors, sets):
     pkef-fast train --config paper.toml
     """
     listed = names(behaviors)
-    result = preset_config(preset, listed).replaced(**assignments(sets)).checked(listed)
-    click.echo(toml.dump(result), nl=False)
+    model = model or next(iter(MODELS))
+    chosen = model_class(model)
+    preset = preset or chosen.default_preset("")
+    result = chosen.preset(preset, listed).replaced(**assignments(sets)).checked(listed)
+    click.echo(toml.dump(result, {"run": {"model": model, "preset": preset}}), nl=False)

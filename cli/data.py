@@ -1,12 +1,23 @@
-"""`pkef-fast data info` and `pkef-fast data convert`."""
+"""`pkef-fast data info`, `pkef-fast data convert` and `pkef-fast data audit`."""
 
 from __future__ import annotations
 
 import click
 
+from ..audit import audit as audit_of
 from ..data import load_dataset, save_native, summary
+from ..device import device
+from ..plot import plot_audit
 from .options import json_option, names, without_none
 from .output import note, print_json, print_table
+
+# Columns of the audit's pattern table: keys of its rows and what they are called.
+PATTERN_COLUMNS = {
+    "train": "train",
+    "left_out_target": "left out of target",
+    "left_out_all": "left out of all",
+    "held_out": "held out",
+}
 
 dataset_argument = click.argument("dataset", metavar="NAME|PATH")
 data_dir_option = click.option(
@@ -127,3 +138,94 @@ def convert(dataset, out, data_dir, behaviors, leave_out, split, seed):
     loaded = _load(dataset, data_dir, behaviors, leave_out, split, seed)
     save_native(loaded, out)
     click.echo(f"{loaded.name} lies in {out}; next: pkef-fast train --dataset {out}")
+
+
+@data.command()
+@dataset_argument
+@data_dir_option
+@behaviors_option
+@leave_out_option
+@split_option
+@seed_option
+@click.option("--plot", type=click.Path(), help="Also draw it, into this .svg file.")
+@json_option
+def audit(dataset, data_dir, behaviors, leave_out, split, seed, plot, as_json):
+    """What a data set gives away about its held-out items.
+
+    \b
+    pkef-fast data audit demo
+    pkef-fast data audit taobao --data-dir DATA --plot taobao.svg
+    """
+    found = audit_of(_load(dataset, data_dir, behaviors, leave_out, split, seed), device("cpu"))
+    if plot:
+        plot_audit(found, plot)
+    if as_json:
+        print_json(found)
+        return
+    _print_audit(found)
+
+
+def _print_audit(found: dict) -> None:
+    target = found["target"]
+    click.echo(
+        f"{found['name']}: {found['users']} users, {found['items']} items; train "
+        + ", ".join(f"{count} {name}" for name, count in found["train"].items())
+        + f"; {found['held_out']['pairs']} held-out {target} items of {found['held_out']['users']} "
+        f"users"
+    )
+    rows = [
+        [
+            name,
+            _percent(found["visible"][name]),
+            *(_count(one[key]) for key in ("mean", "median", "p90", "max")),
+            _percent(one["empty"]),
+        ]
+        for name, one in found["own"].items()
+    ]
+    print_table(
+        ["in train", "held-out visible", "own unbought: mean", "median", "p90", "max", "none"],
+        rows,
+        title="\nHow many held-out items can be seen, in lists of what size",
+    )
+    rows = [
+        [
+            " + ".join(row["seen_in"]) or "nowhere else",
+            *(_percent(row[key]) for key in PATTERN_COLUMNS),
+        ]
+        for row in found["patterns"]
+    ]
+    rows.append(
+        ["distance to held out", *(_count(found["distances"].get(key)) for key in PATTERN_COLUMNS)]
+    )
+    print_table(
+        [f"{target} items visible in", *PATTERN_COLUMNS.values()],
+        rows,
+        title="\nWhere purchases are visible",
+    )
+    rows = [
+        [a, b, one["outside"], _percent(one["inside_share"])]
+        for a, others in found["nestedness"].items()
+        for b, one in others.items()
+    ]
+    print_table(
+        ["train pairs of", "and", "not in it", "in it"], rows, title="\nHow behaviours are nested"
+    )
+    rows = [[name, one["HR@10"], one["NDCG@10"]] for name, one in found["rules"].items()]
+    if found["best_list"] is not None:
+        rows.append(["best single list for all (bound)", found["best_list"], "–"])
+    print_table(["rule", "HR@10", "NDCG@10"], rows, title="\nWithout any learning")
+    twice = found["duplicates"]
+    click.echo(
+        f"\n{twice['also_train_target']} held-out items are train {target} items too; "
+        f"{twice['users_with_several_held_out']} users have several held-out items, "
+        f"{found['users_without_held_out']} have none, {found['users_without_target']} have no "
+        f"train {target}; {twice['users_like_an_earlier_one']} users repeat another user's train "
+        f"data; {found['held_out_untrained']} held-out items were bought by nobody in train. "
+        "Repeated pairs in the files count once."
+    )
+    for sentence in found["verdict"]:
+        click.echo(sentence)
+
+
+def _count(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"

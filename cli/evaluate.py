@@ -11,17 +11,18 @@ from ..data import load_dataset
 from ..device import set_threads
 from ..errors import InputError
 from ..files import write_text
-from ..recommender import PKEF
+from ..recommender import Recommender
 from ..runs import Run
 from .options import (
     dataset_options,
     device_option,
     json_option,
     names,
+    protocol_option,
     threads_option,
     without_none,
 )
-from .output import print_json, print_table
+from .output import print_json, print_protocols, print_table
 
 
 @click.command()
@@ -30,15 +31,17 @@ from .output import print_json, print_table
 @click.option(
     "--ranks", type=click.Path(), help="Write user, item and rank of each test pair (CSV)."
 )
+@protocol_option
 @dataset_options(default=None)
 @device_option
 @threads_option
 @json_option
-def evaluate(run, cutoffs, ranks, dataset, data_dir, behaviors, device, threads, as_json):
+def evaluate(run, cutoffs, ranks, protocol, dataset, data_dir, behaviors, device, threads, as_json):
     """Rank every item for every test user of a run's data set.
 
     \b
     pkef-fast evaluate runs/demo-official-1 --cutoffs 5,10,20 --ranks ranks.csv
+    pkef-fast evaluate runs/demo-official-1 --protocol all
     """
     set_threads(threads)
     numbers = _cutoffs(cutoffs)
@@ -48,22 +51,25 @@ def evaluate(run, cutoffs, ranks, dataset, data_dir, behaviors, device, threads,
     if dataset:
         source = {}
     source.update(without_none(dataset=dataset, data_dir=data_dir, behaviors=names(behaviors)))
-    model = PKEF.load(folder.path, device)
+    model = Recommender.load(folder.path, device)
     data = load_dataset(**source)
     folder.check_data(data)
-    result = model.evaluate(data, numbers)
+    result = model.evaluate(data, numbers, protocol or "paper")
     if ranks:
-        _write_ranks(ranks, data, result.ranks)
+        _write_ranks(ranks, data, next(iter(result.protocols.values())))
+    found = {
+        "metrics": result.metrics,
+        "users": result.users,
+        "ties": result.ties,
+        "seconds": result.seconds,
+    }
+    if protocol:
+        found["protocols"] = {name: one.as_dict() for name, one in result.protocols.items()}
     if as_json:
-        print_json(
-            {
-                "metrics": result.metrics,
-                "users": result.users,
-                "ties": result.ties,
-                "seconds": result.seconds,
-            }
-        )
+        print_json(found)
         return
+    if protocol:
+        print_protocols(result.protocols)
     print_table(["metric", "value"], list(result.metrics.items()))
     click.echo(
         f"{result.users} users, {result.ties} of them with a tied held-out item, "
@@ -78,9 +84,9 @@ def _cutoffs(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _write_ranks(path, data, ranks) -> None:
-    """CSV with the data set's own ids; ranks from 0."""
-    users, items = data.test_users, data.test_items
+def _write_ranks(path, data, found) -> None:
+    """CSV of a protocol's pairs with the data set's own ids; ranks from 0."""
+    users, items, ranks = found.test_users, found.test_items, found.ranks
     if data.user_ids is not None:
         users = data.user_ids[users]
     if data.item_ids is not None:

@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from ..errors import InputError
+from ..models import MODELS
+from ..protocols import PROTOCOLS
 
 
 def dataset_options(default: str | None) -> Callable:
@@ -46,9 +48,26 @@ device_option = click.option(
     help="cpu, a GPU as 0 or cuda:0, or auto: the first GPU if there is one, else cpu.",
 )
 threads_option = click.option("--threads", type=int, help="CPU threads [default: all cores].")
+model_option = click.option(
+    "--model",
+    metavar="|".join(MODELS),
+    help=f"What ranks the items [default: {next(iter(MODELS))}].",
+)
+protocol_option = click.option(
+    "--protocol",
+    metavar="|".join((*PROTOCOLS, "all")),
+    help="Who is ranked among what: paper as published; discovery: users whose held-out item is in "
+    "no train behaviour, among such items; return: the other users [default: paper].",
+)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout."
 )
+
+
+def presets_help() -> str:
+    """Help of --preset: each model's names."""
+    known = "; ".join(f"{name}: {', '.join(one.presets)}" for name, one in MODELS.items())
+    return f"A named config. {known} [default: the model's own for the data set]."
 
 
 def names(text: str | None) -> tuple[str, ...] | None:

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ..recommender import Observer
+from ..evaluation import ProtocolFigures
+from ..recommender import Observer, Recommender
 from ..training import Trainer
 
 COMPILE_NOTICE_SECONDS = 0.7  # a stage that takes longer is compiling
@@ -54,6 +55,19 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: st
 
 def _text(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def print_protocols(found: dict[str, ProtocolFigures]) -> None:
+    """Each protocol's users, HR@10 and NDCG@10 with their intervals."""
+    rows = []
+    for name, one in found.items():
+        cells = ["–", "–"]
+        if one.interval:
+            cells = [
+                f"{one.metrics[key]:.4f} ({a:.4f}–{b:.4f})" for key, (a, b) in one.interval.items()
+            ]
+        rows.append([name, one.users, *cells])
+    print_table(["protocol", "users", "HR@10 (95 %)", "NDCG@10 (95 %)"], rows)
 
 
 def note(text: str) -> None:
@@ -113,6 +127,14 @@ class ProgressReport(Observer):
             self._bar.console.print(line.rstrip(), highlight=False)
         else:
             note(line.rstrip())
+
+    def ready(self, recommender: Recommender) -> None:
+        self._cancel_timer()
+        model = recommender.model
+        note(
+            f"{model.n_users} users, {model.n_items} items on {model.device.name}; "
+            f"{recommender.model_name} has nothing to train"
+        )
 
     def close(self) -> None:
         """End the bar and the timer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..device import set_threads
-from ..recommender import PKEF
+from ..recommender import Recommender
 from .options import device_option, json_option, threads_option
 from .output import print_json, print_table
 
@@ -25,7 +25,7 @@ def recommend(run, users, count, include_seen, device, threads, as_json):
     pkef-fast recommend runs/demo-official-1 --user 0 --user 7 -k 5
     """
     set_threads(threads)
-    model = PKEF.load(run, device)
+    model = Recommender.load(run, device)
     result = model.recommend(users, count, filter_seen=not include_seen)
     if as_json:
         listed = {

@@ -14,34 +14,39 @@ from typing import Any
 import click
 
 from .. import evaluation, toml
-from ..config import Config
 from ..data import Dataset, load_dataset
 from ..device import GATHERS, set_threads
 from ..device import device as make_device
 from ..errors import InputError
-from ..presets import PRESETS
-from ..presets import preset as preset_config
-from ..recommender import PKEF
+from ..models import model_class
+from ..protocols import names_of
+from ..recommender import Recommender
 from ..runs import Run
+from ..trivial import best_rule
 from .options import (
     assignments,
     dataset_options,
     device_option,
     json_option,
+    model_option,
     names,
+    presets_help,
+    protocol_option,
     threads_option,
     without_none,
 )
-from .output import ProgressReport, note, print_json, print_table
+from .output import ProgressReport, note, print_json, print_protocols, print_table
 
 EVAL_EVERY = 5
+METRICS = ("HR@10", "NDCG@10")
 INTERRUPTED = 130  # the shell's code for a program ended by Ctrl-C
 
 
 @click.command()
 @dataset_options(default=None)
 @device_option
-@click.option("--preset", help=f"{' or '.join(PRESETS)} [default: official].")
+@model_option
+@click.option("--preset", help=presets_help())
 @click.option("--epochs", type=int, help="Epochs in all [default: the preset's 100].")
 @click.option("--seed", type=int, help="Of tables and samples [default: 42].")
 @click.option(
@@ -59,6 +64,7 @@ INTERRUPTED = 130  # the shell's code for a program ended by Ctrl-C
     type=int,
     help=f"Evaluate after every so many epochs; 0: at the end alone [default: {EVAL_EVERY}].",
 )
+@protocol_option
 @threads_option
 @click.option(
     "--gather",
@@ -79,6 +85,7 @@ def train(
     data_dir,
     behaviors,
     device,
+    model,
     preset,
     epochs,
     seed,
@@ -87,6 +94,7 @@ def train(
     out,
     resume,
     eval_every,
+    protocol,
     threads,
     gather,
     tensor_cores,
@@ -99,9 +107,11 @@ def train(
     pkef-fast train
     pkef-fast train --dataset taobao --data-dir DATA --epochs 100
     pkef-fast train --dataset clicks.csv --preset paper --set layers=3,1,1
+    pkef-fast train --dataset taobao --data-dir DATA --model graph-rank --protocol all
     pkef-fast train --resume runs/demo-official-1 --epochs 200
     """
     in_use = set_threads(threads)
+    names_of(protocol or "paper")
     place = make_device(device, gather=gather, tensor_cores=tensor_cores, capture=not no_capture)
     changes = {**without_none(epochs=epochs, seed=seed), **assignments(sets)}
     if resume is not None:
@@ -109,6 +119,7 @@ def train(
             dataset=dataset,
             data_dir=data_dir,
             behaviors=behaviors,
+            model=model,
             preset=preset,
             seed=seed,
             config=config_file,
@@ -123,8 +134,9 @@ def train(
         run = Run.open(resume)
         fields, source, settings = run.settings()
         data = _load(source)
-        preset = settings.get("preset", "official")
-        config = Config().replaced(**fields).replaced(**changes)
+        model = settings.get("model", "pkef")
+        preset = settings.get("preset")
+        config = model_class(model).Config().replaced(**fields).replaced(**changes)
         eval_every = settings.get("eval_every", EVAL_EVERY) if eval_every is None else eval_every
         out = run.path
     else:
@@ -132,41 +144,54 @@ def train(
         source = {} if dataset else dict(tables.get("data", {}))
         source.update(without_none(dataset=dataset, data_dir=data_dir, behaviors=names(behaviors)))
         settings = tables.get("run", {})
-        preset = preset or fields.pop("preset", None) or settings.get("preset", "official")
-        fields.pop("preset", None)
+        # --config may name model and preset like fields; a run notes them in its [run] table.
+        noted = {name: fields.pop(name, settings.get(name)) for name in ("model", "preset")}
+        if model and model != (noted["model"] or model):
+            noted["preset"] = None
+        model = model or noted["model"] or "pkef"
+        chosen = model_class(model)
         data = _load(source)
-        config = preset_config(preset, data.behaviors).replaced(**fields).replaced(**changes)
+        preset = preset or noted["preset"] or chosen.default_preset(data.name)
+        config = chosen.preset(preset, data.behaviors).replaced(**fields).replaced(**changes)
         eval_every = settings.get("eval_every", EVAL_EVERY) if eval_every is None else eval_every
-        out = Path(out) if out else _fresh_folder(data, preset)
+        out = Path(out) if out else _fresh_folder(data, preset if chosen.trained else model)
     for text in data.notes:
         note(f"note: {text}")
-    model = PKEF(preset, place, config)
+    recommender = Recommender(model, preset, place, config)
     report = ProgressReport()
     with _interruptible() as interrupted:
         try:
-            model.fit(
+            recommender.fit(
                 data,
                 out=out,
                 resume=resume is not None,
                 eval_every=eval_every,
+                protocol=protocol or "paper",
                 observer=report,
                 should_stop=lambda: bool(interrupted),
                 settings={"preset": preset, "device": place.name, "threads": in_use},
             )
         finally:
             report.close()
-    trainer = model.trainer
-    if interrupted and trainer.epoch < config.epochs:
+    trainer = recommender.trainer
+    if interrupted and trainer and trainer.epoch < config.epochs:
         note(
             f"stopped after step {trainer.step}; go on with: "
             f"pkef-fast train --resume {shlex.quote(str(out))}"
         )
         sys.exit(INTERRUPTED)
-    result = _result(model, data, config, out, device)
+    found = recommender.evaluation or recommender.evaluate(data, protocol=protocol or "paper")
+    result = _result(recommender, data, found, out)
+    if protocol:
+        result["protocols"] = {name: one.as_dict() for name, one in found.protocols.items()}
     if as_json:
         print_json(result)
     else:
-        _print(result, out)
+        _print(result)
+        if protocol:
+            print_protocols(found.protocols)
+        click.echo(f"the run lies in {out}")
+        click.echo(f"next: pkef-fast evaluate {shlex.quote(str(out))}")
 
 
 def _load(source: dict[str, Any]) -> Dataset:
@@ -175,10 +200,10 @@ def _load(source: dict[str, Any]) -> Dataset:
     return load_dataset(**arguments)
 
 
-def _fresh_folder(data: Dataset, preset: str) -> Path:
-    """runs/NAME-PRESET-N with the first N that is not there."""
+def _fresh_folder(data: Dataset, what: str) -> Path:
+    """runs/NAME-WHAT-N with the first N that is not there."""
     number = 1
-    while (path := Path("runs") / f"{data.name}-{preset}-{number}").exists():
+    while (path := Path("runs") / f"{data.name}-{what}-{number}").exists():
         number += 1
     return path
 
@@ -201,36 +226,38 @@ def _interruptible():
         signal.signal(signal.SIGINT, before)
 
 
-def _result(model: PKEF, data: Dataset, config: Config, out: Path, device: str) -> dict[str, Any]:
-    kernels = model.device.kernels
-    last = model.history[-1] if model.history else {}
-    figures = last if "HR@10" in last else model.evaluate(data).metrics
-    with model.device.active():
+def _result(
+    recommender: Recommender, data: Dataset, found: evaluation.Evaluation, out: Path
+) -> dict[str, Any]:
+    model, trainer = recommender.model, recommender.trainer
+    with recommender.device.active():
         popular = evaluation.evaluate(
-            evaluation.popularity(data, model.model.dtype), data, kernels
+            evaluation.popularity(data, recommender.device, model.dtype), data
         ).metrics
-    seconds = model.trainer.step_seconds
+    seconds = trainer.step_seconds if trainer else []
     return {
         "run": str(out),
-        "metrics": {name: figures[name] for name in ("HR@10", "NDCG@10")},
-        "popularity": {name: popular[name] for name in ("HR@10", "NDCG@10")},
-        "epochs": model.trainer.epoch,
-        "steps": model.trainer.step,
+        "model": recommender.model_name,
+        "metrics": {name: found[name] for name in METRICS},
+        "popularity": {name: popular[name] for name in METRICS},
+        "trivial": best_rule(data),
+        "epochs": trainer.epoch if trainer else 0,
+        "steps": trainer.step if trainer else 0,
         "seconds_per_step": statistics.median(seconds) if seconds else None,
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "device": model.device.name,
-        "seed": config.seed,
+        "device": recommender.device.name,
+        "seed": getattr(model.config, "seed", None),
     }
 
 
-def _print(result: dict[str, Any], out: Path) -> None:
+def _print(result: dict[str, Any]) -> None:
     rows = [
-        [name, *(result[key][metric] for metric in ("HR@10", "NDCG@10"))]
+        [name, *(result[key][metric] for metric in METRICS)]
         for name, key in (("this model", "metrics"), ("popularity", "popularity"))
     ]
-    print_table(["full ranking", "HR@10", "NDCG@10"], rows)
+    if result["trivial"]:
+        rows.append([result["trivial"]["rule"], *(result["trivial"][one] for one in METRICS)])
+    print_table(["full ranking", *METRICS], rows)
     seconds = result["seconds_per_step"]
     if seconds is not None:
         click.echo(f"{seconds * 1000:.1f} ms a step (median), {result['steps']} steps in all")
-    click.echo(f"the run lies in {out}")
-    click.echo(f"next: pkef-fast evaluate {shlex.quote(str(out))}")

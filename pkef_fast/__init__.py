@@ -8,7 +8,7 @@ from .data import Dataset, load_dataset
 from .errors import DeviceError, InputError, PkefError, TrainingError
 from .evaluation import Evaluation
 from .presets import preset
-from .recommender import PKEF, Observer, Recommendation
+from .recommender import PKEF, Observer, Recommendation, Recommender
 
 __version__ = "0.1.0"
 
@@ -22,6 +22,7 @@ __all__ = [
     "Observer",
     "PkefError",
     "Recommendation",
+    "Recommender",
     "TrainingError",
     "load_dataset",
     "preset",

@@ -69,6 +69,24 @@ def adjacency(
     )
 
 
+def one_sided(graph: Adjacency, n_users: int) -> tuple[Adjacency, Adjacency]:
+    """(to users, to items): the products with one half of Â, for the cost of one half.
+
+    Rows of the other side have no neighbours, so `spread` makes them zero. These patterns are not
+    symmetric, which `spread` alone does not mind; neither has a transpose here.
+    """
+    indptr = graph.indptr
+    edges = indptr[n_users]
+    halves = (
+        (np.minimum(indptr, edges), graph.indices[:edges]),
+        (np.maximum(indptr, edges) - edges, graph.indices[edges:]),
+    )
+    return tuple(
+        graph._replace(indptr=rows, indices=indices, chunks=balanced_chunks(rows))
+        for rows, indices in halves
+    )
+
+
 def balanced_chunks(indptr, pieces: int = CHUNKS):
     """Row bounds (≤ pieces + 1,) int32 of pieces with about equal rows + edges."""
     n_rows = len(indptr) - 1

@@ -1,5 +1,7 @@
 """What a Python user holds: `PKEF(...).fit(data)`, `.evaluate(data)`, `.recommend(users, k)`.
 
+`Recommender` works with every model of `models`; `PKEF` is the one of that model.
+
 The data set's own ids are used here and nowhere below; inside there are only numbers.
 """
 
@@ -14,13 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import checkpoint, evaluation, memory
-from .config import Config
 from .data.dataset import Csr, Dataset
 from .device import Device, device
 from .errors import InputError, PkefError, TrainingError, did_you_mean
 from .evaluation import Evaluation
-from .models.pkef import Pkef
-from .presets import preset as preset_config
+from .fields import Fields
+from .models import Model, model_class
+from .protocols import names_of
+from .ranking import Ranker
 from .runs import Run
 from .training import Trainer, train
 from .warmup import warm_up
@@ -50,9 +53,12 @@ class Observer:
     def finished_epoch(self, record: dict[str, Any]) -> None:
         """After each epoch, with its line of metrics.jsonl."""
 
+    def ready(self, recommender: Recommender) -> None:
+        """When a model without training steps is ready to rank."""
+
 
 def _on_device(method: Callable) -> Callable:
-    """A method of PKEF that works on its device; what the device reports is a DeviceError."""
+    """A method that works on its device; what the device reports is a DeviceError."""
 
     @functools.wraps(method)
     def wrapped(self, *args, **kwargs):
@@ -62,52 +68,58 @@ def _on_device(method: Callable) -> Callable:
     return wrapped
 
 
-class PKEF:
-    """A PKEF recommender: train, evaluate, recommend, save and load.
+class Recommender:
+    """A recommender with any of the models: train, evaluate, recommend, save and load.
 
     Parameters
     ----------
-    preset : str
-        "official" (the released code) or "paper" (the equations).
+    model : str
+        "pkef", or "graph-rank", which needs no training.
+    preset : str, optional
+        One of the model's named configs; left out: the model's own choice for the data set.
     device : str, int or Device
         "cpu" (default), a GPU as 0 or "cuda:0", "auto" for a GPU if there is one, or "reference"
         for the NumPy kernels; `pkef_fast.device` makes one with options.
-    config : Config, optional
-        A whole config instead of a preset.
+    config : Fields, optional
+        A whole config of the model instead of a preset.
     **fields
-        Config fields that differ from the preset, e.g. ``epochs=10, layers=(3, 1, 1)``.
+        Config fields that differ from the preset.
 
     Examples
     --------
-    >>> from pkef_fast import PKEF, load_dataset
+    >>> from pkef_fast import Recommender, load_dataset
     >>> data = load_dataset("demo")
-    >>> model = PKEF(preset="official", epochs=1).fit(data)
-    >>> sorted(model.evaluate(data))
-    ['HR@10', 'MRR', 'NDCG@10']
-    >>> len(model.recommend([0], k=3)[0])
-    3
+    >>> model = Recommender("graph-rank").fit(data)
+    >>> model.evaluate(data, protocol="all").protocols["discovery"].users
+    77
     """
 
     def __init__(
         self,
-        preset: str = "official",
+        model: str = "pkef",
+        preset: str | None = None,
         device: str | int | Device = "cpu",
-        config: Config | None = None,
+        config: Fields | None = None,
         **fields: Any,
     ):
         self.device = _device(device)
+        self.model_name, self.model_class = model, model_class(model)
         self.preset, self._config, self._fields = preset, config, fields
-        self.model: Pkef | None = None
+        self.model: Model | None = None
         self.trainer: Trainer | None = None
         self.history: list[dict[str, Any]] = []
+        self.evaluation: Evaluation | None = None  # of `fit`, if made after its last step
         self._train: Dataset | None = None
-        self._scorer = None
+        self._ranker = None
 
     # ---- training -----------------------------------------------------------------------------
 
-    def config_for(self, behaviors: Sequence[str]) -> Config:
+    def config_for(self, behaviors: Sequence[str]) -> Fields:
         """The checked config that `fit` would use for these behaviours."""
-        base = preset_config(self.preset, behaviors) if self._config is None else self._config
+        base = self._config
+        if base is None:
+            preset = self.preset or self.model_class.default_preset("")
+            base = self.model_class.preset(preset, behaviors)
         return base.replaced(**self._fields).checked(behaviors)
 
     @_on_device
@@ -118,11 +130,12 @@ class PKEF:
         out: str | os.PathLike[str] | None = None,
         resume: bool = False,
         eval_every: int = 0,
+        protocol: str = "paper",
         observer: Observer | None = None,
         should_stop: Callable[[], bool] = lambda: False,
         settings: dict[str, Any] | None = None,
-    ) -> PKEF:
-        """Train for the config's epochs.
+    ) -> Recommender:
+        """Train for the config's epochs; a model that needs no training is made ready.
 
         Parameters
         ----------
@@ -133,6 +146,8 @@ class PKEF:
             Go on from the checkpoint in `out`, until the config's number of epochs in all.
         eval_every : int
             Evaluate after every so many epochs and after the last one; 0: never.
+        protocol : {"paper", "discovery", "return", "all"}
+            Who is ranked among what in these evaluations.
         observer : Observer, optional
         should_stop : callable, optional
             Asked after each step; True ends the training there, with a checkpoint in `out`.
@@ -149,16 +164,42 @@ class PKEF:
             When the device has too little memory, or fails.
         """
         observer = observer or Observer()
+        if self.preset is None:
+            self.preset = self.model_class.default_preset(data.name)
         config = self.config_for(data.behaviors)
         if eval_every < 0:
             raise InputError(f"eval_every cannot be {eval_every}; wanted 0 (never) or more.")
         if resume and out is None:
             raise InputError("to resume, name the run's folder as out.")
+        if resume and not self.model_class.trained:
+            raise InputError(f"model {self.model_name!r} has no steps, so there is none to resume.")
+        names_of(protocol)
+        self._train, self._ranker, self.history, self.trainer = data, None, [], None
+        self.evaluation = None
+        settings = {"model": self.model_name, **(settings or {}), "eval_every": eval_every}
+        if self.model_class.trained:
+            self._fit_by_steps(config, data, out, resume, protocol, observer, should_stop, settings)
+        else:
+            observer.compiling("propagation", 1, 1)
+            self.model = self.model_class(config, data, self.device)
+            run = None if out is None else Run.create(out, config, data, settings)
+            observer.ready(self)
+            if eval_every:
+                self.evaluation = self.evaluate(data, protocol=protocol)
+                self.history = [{"epoch": 0, "step": 0, **_recorded(self.evaluation)}]
+            if run:
+                run.write_records(self.history)
+                self.save(run.model_file)
+        return self
+
+    def _fit_by_steps(
+        self, config, data, out, resume, protocol, observer, should_stop, settings
+    ) -> None:
+        """`fit` of a model that a `Trainer` trains."""
         edges = [len(csr.indices) for csr in data.interactions]
         wanted = memory.training_bytes(config, data.n_users, data.n_items, edges)
         self.device.expect_memory(wanted, f"training on {data.name!r}")
-        self.model = Pkef(config, data, self.device)
-        self._train, self._scorer, self.history = data, None, []
+        self.model = self.model_class(config, data, self.device)
         self.trainer = trainer = Trainer(self.model, data)
         run = None
         if out is not None and resume:
@@ -168,7 +209,7 @@ class PKEF:
             self.history = [r for r in run.records() if r["epoch"] <= trainer.epoch]
             run.write_records(self.history)
         elif out is not None:
-            run = Run.create(out, config, data, {**(settings or {}), "eval_every": eval_every})
+            run = Run.create(out, config, data, settings)
             run.write_checkpoint(*trainer.state())
         warm_up(config, len(data.behaviors), self.device, observer.compiling)
         observer.started(trainer, config.epochs)
@@ -178,10 +219,13 @@ class PKEF:
             nonlocal written
             record = {"epoch": trainer.epoch, "step": trainer.step, **trainer.epoch_losses()}
             last = trainer.epoch == config.epochs
-            evaluated = eval_every and (trainer.epoch % eval_every == 0 or last)
+            every = settings["eval_every"]
+            evaluated = every and (trainer.epoch % every == 0 or last)
             if evaluated:
-                result = self.evaluate(data)
-                record.update(result.metrics, ties=result.ties)
+                self.evaluation = self.evaluate(data, protocol=protocol)
+                record.update(_recorded(self.evaluation))
+            else:
+                self.evaluation = None
             self.history.append(record)
             observer.finished_epoch(record)
             if run and (evaluated or last or time.monotonic() - written > CHECKPOINT_SECONDS):
@@ -197,31 +241,46 @@ class PKEF:
             raise TrainingError(
                 f"{error} The last good checkpoint is {run.checkpoint_file}."
             ) from error
-        self._scorer = None
+        self._ranker = None
+        if trainer.step % trainer.steps_per_epoch:  # stopped within an epoch
+            self.evaluation = None
         if run:
             run.write_checkpoint(*trainer.state())
             run.write_records(self.history)
             if done:
                 self.save(run.model_file)
-        return self
 
     # ---- use ----------------------------------------------------------------------------------
 
-    def _ready(self) -> Pkef:
+    def _ready(self) -> Model:
         if self.model is None:
-            raise PkefError("this PKEF has not been trained; call fit(data) or PKEF.load(path).")
+            name = type(self).__name__
+            raise PkefError(
+                f"this {name} has not been trained; call fit(data) or {name}.load(path)."
+            )
         return self.model
 
-    def _target_scorer(self):
-        """Scorer of the target behaviour, made anew after each training step."""
+    def ranker(self) -> Ranker:
+        """Ranks all items by the target behaviour; made anew after each training step."""
         step = self.trainer.step if self.trainer else 0
-        if self._scorer is None or self._scorer[0] != step:
-            self._scorer = (step, self._ready().scorer())
-        return self._scorer[1]
+        if self._ranker is None or self._ranker[0] != step:
+            self._ranker = (step, self._ready().ranker())
+        return self._ranker[1]
 
     @_on_device
-    def evaluate(self, data: Dataset, cutoffs: Iterable[int] = (10,)) -> Evaluation:
-        """Full ranking of the held-out items of `data`, which must be what was trained on."""
+    def evaluate(
+        self, data: Dataset, cutoffs: Iterable[int] = (10,), protocol: str = "paper"
+    ) -> Evaluation:
+        """Full ranking of the held-out items of `data`, which must be what was trained on.
+
+        Parameters
+        ----------
+        data : Dataset
+        cutoffs : iterable of int
+        protocol : {"paper", "discovery", "return", "all"}
+            Who is ranked among what; see `pkef_fast.protocols`. With "all" the figures are the
+            paper's, and `.protocols` has each one's.
+        """
         model = self._ready()
         if (data.n_users, data.n_items) != (model.n_users, model.n_items):
             raise InputError(
@@ -229,8 +288,7 @@ class PKEF:
                 f"model was trained on {model.n_users} and {model.n_items}."
             )
         start = time.perf_counter()
-        scorer = self._target_scorer()
-        result = evaluation.evaluate(scorer, data, self.device.kernels, cutoffs)
+        result = evaluation.evaluate(self.ranker(), data, cutoffs, protocol)
         result.seconds = time.perf_counter() - start
         return result
 
@@ -260,10 +318,7 @@ class PKEF:
         seen = data.interactions[-1]
         if not filter_seen:
             seen = Csr(np.zeros_like(seen.indptr), seen.indices[:0])
-        kernels = self.device.kernels
-        k = min(k, data.n_items)
-        found = kernels.rank.top_k(self._target_scorer(), *kernels.place((numbers, k, *seen)))
-        items, scores = map(kernels.to_host, found)
+        items, scores = self.ranker().top_k(numbers, min(k, data.n_items), seen)
         ids = data.item_ids
         result = {}
         for user, row, values in zip(users, items, scores, strict=True):
@@ -280,14 +335,14 @@ class PKEF:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model, with the train interactions and ids it needs to recommend."""
         model, data = self._ready(), self._train
-        to_host = self.device.to_host
-        arrays = {f"parameter.{name}": to_host(t.data) for name, t in model.parameters.items()}
+        arrays = {f"parameter.{name}": array for name, array in model.stored().items()}
         for k, csr in enumerate(data.interactions):
             arrays[f"indptr.{k}"], arrays[f"indices.{k}"] = csr
         for name in ("user_ids", "item_ids"):
             if getattr(data, name) is not None:
                 arrays[name] = getattr(data, name)
         facts = {
+            "model": self.model_name,
             "config": model.config.as_dict(),
             "preset": self.preset,
             "name": data.name,
@@ -298,7 +353,7 @@ class PKEF:
         checkpoint.write(path, "model", facts, arrays)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], device: str | int | Device = "cpu") -> PKEF:
+    def load(cls, path: str | os.PathLike[str], device: str | int | Device = "cpu") -> Recommender:
         """A saved model: a file written by `save`, or the folder of a finished run."""
         if os.path.isdir(path):
             path = Run.open(path).model_file
@@ -317,17 +372,74 @@ class PKEF:
             user_ids=arrays.get("user_ids"),
             item_ids=arrays.get("item_ids"),
         )
-        config = Config().replaced(**facts["config"]).checked(behaviors)
-        result = cls(facts["preset"], device, config)
+        result = cls._of(facts.get("model", "pkef"), path, facts["preset"], device)
+        config = result.model_class.Config().replaced(**facts["config"]).checked(behaviors)
+        result._config = config
         values = {
             name.removeprefix("parameter."): array
             for name, array in arrays.items()
             if name.startswith("parameter.")
         }
         with result.device.active():
-            result.model = Pkef(config, data, result.device, values)
+            result.model = result.model_class(config, data, result.device, values)
         result._train = data
         return result
+
+    @classmethod
+    def _of(cls, model: str, path: object, preset: str | None, device: Any) -> Recommender:
+        """A recommender for a stored model."""
+        return cls(model, preset, device)
+
+
+class PKEF(Recommender):
+    """A PKEF recommender: train, evaluate, recommend, save and load.
+
+    Parameters
+    ----------
+    preset : str
+        "official" (the released code) or "paper" (the equations).
+    device : str, int or Device
+        "cpu" (default), or "reference" for the NumPy kernels.
+    config : Config, optional
+        A whole config instead of a preset.
+    **fields
+        Config fields that differ from the preset, e.g. ``epochs=10, layers=(3, 1, 1)``.
+
+    Examples
+    --------
+    >>> from pkef_fast import PKEF, load_dataset
+    >>> data = load_dataset("demo")
+    >>> model = PKEF(preset="official", epochs=1).fit(data)
+    >>> sorted(model.evaluate(data))
+    ['HR@10', 'MRR', 'NDCG@10']
+    >>> len(model.recommend([0], k=3)[0])
+    3
+    """
+
+    def __init__(
+        self,
+        preset: str = "official",
+        device: str | int | Device = "cpu",
+        config: Fields | None = None,
+        **fields: Any,
+    ):
+        super().__init__("pkef", preset, device, config, **fields)
+
+    @classmethod
+    def _of(cls, model: str, path: object, preset: str, device: Any) -> Recommender:
+        if model != "pkef":
+            raise InputError(f"{path} holds a model {model!r}; load it with Recommender.load.")
+        return cls(preset, device)
+
+
+def _recorded(result: Evaluation) -> dict[str, Any]:
+    """What a line of metrics.jsonl says of an evaluation: the figures, and those by protocol."""
+    record = {**result.metrics, "ties": result.ties}
+    if len(result.protocols) > 1:
+        for name, one in result.protocols.items():
+            if one.users:
+                record |= {f"{name}.{metric}": value for metric, value in one.metrics.items()}
+    return record
 
 
 def _device(name: str | int | Device) -> Device:

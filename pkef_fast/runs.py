@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from . import checkpoint, toml
-from .config import Config
 from .data.dataset import Dataset
 from .errors import InputError
+from .fields import Fields
 from .files import write_text
 
 
@@ -18,7 +18,8 @@ class Run:
     """One training run on disk.
 
     `config.toml` holds all that is needed to repeat it, `metrics.jsonl` a line an epoch,
-    `checkpoint.npz` the latest state to go on from, `model.npz` the trained model.
+    `checkpoint.npz` the latest state to go on from, `model.npz` the trained model. A model without
+    training steps has no checkpoint.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -30,7 +31,7 @@ class Run:
 
     @classmethod
     def create(
-        cls, path: str | os.PathLike[str], config: Config, dataset: Dataset, settings: dict
+        cls, path: str | os.PathLike[str], config: Fields, dataset: Dataset, settings: dict
     ) -> Run:
         """Start a run in a new or empty folder.
 

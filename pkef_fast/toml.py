@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .config import Config
 from .errors import InputError
+from .fields import Fields
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -40,7 +40,7 @@ def _lines(values: Mapping[str, Any], comments: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def dump(config: Config, tables: Mapping[str, Mapping[str, Any]] | None = None) -> str:
+def dump(config: Fields, tables: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     """A config as TOML, one comment a field, followed by further tables."""
     comments = {}
     for item in dataclasses.fields(config):

@@ -50,5 +50,6 @@ def warm_up(
     stage("update")
     trainer.update()
     stage("ranking")
-    for scorer in (trainer.model.scorer(), evaluation.popularity(data, trainer.model.dtype)):
-        evaluation.evaluate(scorer, data, device.kernels)
+    popularity = evaluation.popularity(data, device, trainer.model.dtype)
+    for ranker in (trainer.model.ranker(), popularity):
+        evaluation.evaluate(ranker, data)

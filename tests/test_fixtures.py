@@ -115,7 +115,7 @@ def check_scores(model, data, ranks, wanted, tolerance, name):
     everybody = np.arange(data.n_users, dtype=np.int32)
     close(kernels.rank.scores(*kernels.place((scorer, everybody))), wanted, tolerance, name)
     if ranks is not None:
-        found = evaluation.evaluate(scorer, data, kernels).ranks
+        found = evaluation.evaluate(model.ranker(), data).ranks
         np.testing.assert_array_equal(found, ranks[data.test_users])
 
 
@@ -371,12 +371,11 @@ def test_release(release_file, kernels_of):
 
 
 def check_release_ranks(model, data, z, when):
-    kernels = model.device.kernels
     # After five updates the parameters' own tolerance carries over to the scores, which are
     # products of two sums over several layers each.
     tolerance = RELEASE["scores"] if when == "init" else 5 * RELEASE["parameter"]
     check_scores(model, data, None, z[f"eval.scores.{when}"], tolerance, f"eval.scores.{when}")
-    result = evaluation.evaluate(model.scorer(), data, kernels, (3, 10))
+    result = evaluation.evaluate(model.ranker(), data, (3, 10))
     for name in ("HR3", "NDCG3", "HR10", "NDCG10"):
         figure = result[name.replace("R", "R@").replace("CG", "CG@")]
         close(figure, z[f"eval.{name}.{when}"], 1e-12, f"eval.{name}.{when}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .dataset import Array, Csr
@@ -22,6 +24,13 @@ def pattern(rows: Array, columns: Array, n_users: int, n_items: int) -> Csr:
     indptr = np.zeros(n_users + 1, np.int32)
     np.cumsum(np.bincount(rows, minlength=n_users), out=indptr[1:])
     return Csr(indptr, columns.astype(np.int32))
+
+
+def union(patterns: Sequence[Csr], n_items: int) -> Csr:
+    """The pairs that are in any of the patterns."""
+    rows = np.concatenate([row_of_each(csr) for csr in patterns])
+    columns = np.concatenate([csr.indices for csr in patterns])
+    return pattern(rows, columns, len(patterns[0].indptr) - 1, n_items)
 
 
 def row_of_each(csr: Csr) -> Array:
@@ -51,3 +60,13 @@ def without(csr: Csr, rows: Array, columns: Array, n_items: int) -> Csr:
     keys = keys_of(csr, n_items)
     left = keys[~np.isin(keys, rows.astype(np.int64) * n_items + columns)]
     return pattern(left // max(n_items, 1), left % max(n_items, 1), n_users, n_items)
+
+
+def rows_of(csr: Csr, users: Array) -> Csr:
+    """The pattern's rows of these users, in this order; users may repeat."""
+    starts = csr.indptr[users].astype(np.int64)
+    counts = csr.indptr[users + 1] - starts
+    indptr = np.zeros(len(users) + 1, np.int32)
+    np.cumsum(counts, out=indptr[1:])
+    places = np.repeat(starts - indptr[:-1], counts) + np.arange(indptr[-1])
+    return Csr(indptr, csr.indices[places])

@@ -11,6 +11,8 @@ from ..autograd import Tensor, no_grad
 from ..config import Config
 from ..data.dataset import Dataset
 from ..device import Device
+from ..presets import PRESETS, preset
+from ..ranking import TableRanker
 from ..sampling import CompactBatch, Term
 from .heads import HEADS
 from .pkf import fusion_shapes, streams
@@ -37,6 +39,11 @@ class Pkef:
     parameters : mapping of name → array, optional
         Values to start from; drawn from the config's seed where not given.
     """
+
+    Config = Config
+    presets = tuple(PRESETS)
+    trained = True  # by steps
+    preset = staticmethod(preset)
 
     def __init__(
         self,
@@ -67,6 +74,15 @@ class Pkef:
             )
             for name in self.shapes()
         }
+
+    @staticmethod
+    def default_preset(dataset_name: str) -> str:
+        """The preset for a data set."""
+        return "official"
+
+    def stored(self) -> dict[str, np.ndarray]:
+        """What makes this model again, together with config and data: its parameters."""
+        return {name: self.device.to_host(one.data) for name, one in self.parameters.items()}
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of all parameters."""
@@ -168,3 +184,7 @@ class Pkef:
         k = self.n_behaviors - 1 if k is None else k
         tables = self.cascade_tables(self.head.reads(k))
         return self.head.scorer(tables, self.parameters, k, self.n_users)
+
+    def ranker(self) -> TableRanker:
+        """Ranks by the target's scores, with today's tables."""
+        return TableRanker(self.scorer(), self.device)

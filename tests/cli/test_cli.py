@@ -338,3 +338,115 @@ def test_ctrl_c_ends_after_the_step_with_a_checkpoint(shop, tmp_path):
     made = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])["epoch"]
     found = last_json(call("train", "--resume", out, "--epochs", made + 1, "--json"))
     assert found["epochs"] == made + 1
+
+
+# ---- protocols, graph ranking, audit -------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def graph_run(shop, tmp_path_factory):
+    """A run of graph-rank."""
+    folder = tmp_path_factory.mktemp("runs") / "graph"
+    call("train", "--dataset", shop, "--out", folder, "--model", "graph-rank")
+    return folder
+
+
+def test_graph_rank_is_a_run_like_any_other(graph_run, shop, tmp_path):
+    assert set(os.listdir(graph_run)) == {"config.toml", "metrics.jsonl", "model.npz"}
+    assert 'model = "graph-rank"' in (graph_run / "config.toml").read_text()
+    found = last_json(call("evaluate", graph_run, "--json"))
+    line = json.loads((graph_run / "metrics.jsonl").read_text())
+    assert line["HR@10"] == found["metrics"]["HR@10"] > 0
+    assert "place" in call("recommend", graph_run, "--user", 3).stdout
+    call("train", "--config", graph_run / "config.toml", "--out", tmp_path / "again")
+    assert (tmp_path / "again/model.npz").read_bytes() == (graph_run / "model.npz").read_bytes()
+    result = call("train", "--resume", graph_run, code=2)
+    check_refusal(result, ["graph-rank", "no steps"])
+
+
+def test_graph_rank_takes_its_own_fields(shop, tmp_path):
+    where = ("train", "--dataset", shop, "--out", tmp_path / "r", "--model", "graph-rank")
+    check_refusal(call(*where, "--set", "layers=3", code=2), ["layers", "unknown"])
+    check_refusal(call(*where, "--preset", "official", code=2), ["official", "taobao"])
+    check_refusal(call(*where, "--epochs", 3, code=2), ["epochs", "unknown"])
+    assert not (tmp_path / "r").exists()
+    found = last_json(call(*where, "--preset", "tmall", "--set", "rounds=3", "--json"))
+    assert (found["model"], found["epochs"], found["seconds_per_step"]) == ("graph-rank", 0, None)
+    text = (tmp_path / "r/config.toml").read_text()
+    assert "alpha = 0.7" in text
+    assert "rounds = 3" in text
+
+
+def test_config_prints_graph_rank(tmp_path):
+    text = call("config", "--model", "graph-rank", "--preset", "tmall").stdout
+    assert "beta = 0.2" in text
+    (tmp_path / "g.toml").write_text(text)
+    found = last_json(
+        call("train", "--config", tmp_path / "g.toml", "--out", tmp_path / "r", "--json")
+    )
+    assert found["model"] == "graph-rank"
+
+
+@pytest.mark.parametrize("which", ["run", "graph_run"])
+def test_evaluate_by_all_protocols(which, request):
+    folder = request.getfixturevalue(which)
+    found = last_json(call("evaluate", folder, "--protocol", "all", "--json"))
+    plain = last_json(call("evaluate", folder, "--json"))
+    assert found["metrics"] == plain["metrics"]
+    assert set(found) == {"metrics", "users", "ties", "seconds", "protocols"}
+    assert list(found["protocols"]) == ["paper", "discovery", "return"]
+    for one in found["protocols"].values():
+        assert {"users", "HR@10", "NDCG@10", "interval"} <= set(one)
+    users = {name: one["users"] for name, one in found["protocols"].items()}
+    assert users["paper"] == users["discovery"] + users["return"] == found["users"]
+    text = call("evaluate", folder, "--protocol", "all").stdout
+    for word in ("paper", "discovery", "return", "(95 %)"):
+        assert word in text
+
+
+def test_evaluate_by_one_protocol(run, tmp_path):
+    ranks = tmp_path / "ranks.csv"
+    found = last_json(call("evaluate", run, "--protocol", "discovery", "--json", "--ranks", ranks))
+    assert list(found["protocols"]) == ["discovery"]
+    assert found["metrics"]["HR@10"] == found["protocols"]["discovery"]["HR@10"]
+    assert len(list(csv.DictReader(ranks.open()))) == found["users"]
+
+
+def test_train_by_protocols_and_the_best_trivial_rule(shop, tmp_path):
+    where = ("train", "--dataset", shop, *QUICK, "--protocol", "all")
+    found = last_json(call(*where, "--out", tmp_path / "a", "--json"))
+    assert set(found["protocols"]) == {"paper", "discovery", "return"}
+    assert found["protocols"]["paper"]["HR@10"] == found["metrics"]["HR@10"]
+    assert found["trivial"]["rule"].startswith("own ")
+    line = json.loads((tmp_path / "a/metrics.jsonl").read_text().splitlines()[-1])
+    assert line["discovery.HR@10"] == found["protocols"]["discovery"]["HR@10"]
+    text = call(*where, "--out", tmp_path / "b").stdout
+    for word in ("popularity", found["trivial"]["rule"], "discovery"):
+        assert word in text
+
+
+def test_data_audit(shop, tmp_path):
+    found = last_json(call("data", "audit", shop, "--json", "--plot", tmp_path / "a.svg"))
+    assert {"visible", "own", "patterns", "nestedness", "rules", "verdict"} <= set(found)
+    assert (tmp_path / "a.svg").read_text().startswith("<svg")
+    text = call("data", "audit", shop).stdout
+    assert text.endswith("\n".join(found["verdict"]) + "\n")
+    for word in ("own view, at random", "nowhere else", "best single list"):
+        assert word in text
+
+
+BAD_NEW_CALLS = {
+    "unknown model": (["train", "--model", "graphrank"], ["graphrank", "did you mean"]),
+    "unknown protocol": (["train", "--protocol", "papers"], ["papers", "did you mean 'paper'"]),
+    "resume with a model": (["train", "--resume", "x", "--model", "pkef"], ["--model"]),
+    "audit of nothing": (["data", "audit", "nowhere"], ["nowhere"]),
+    "a plot that is none": (["data", "audit", "demo", "--plot", "a.png"], ["a.png", ".svg"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_NEW_CALLS, ids=str)
+def test_bad_new_calls_are_refused(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words, expected = BAD_NEW_CALLS[case]
+    check_refusal(call(*words, code=2), expected)
+    assert os.listdir(tmp_path) == []

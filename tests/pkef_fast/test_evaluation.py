@@ -15,6 +15,7 @@ from pkef_fast.data import Csr, generate
 from pkef_fast.device import device
 from pkef_fast.evaluation import evaluate, figures, popularity
 from pkef_fast.kernels.rank import DotScorer
+from pkef_fast.ranking import TableRanker
 
 
 @settings(max_examples=50, deadline=None)
@@ -57,7 +58,7 @@ def test_train_target_items_are_no_candidates_but_other_behaviours_items_are():
     scorer = DotScorer(
         np.ones((data.n_users, 1), np.float32), -np.arange(n_items, dtype=np.float32)[:, None]
     )
-    result = evaluate(scorer, data, device("cpu").kernels)
+    result = evaluate(TableRanker(scorer, device("cpu")), data)
     target = data.interactions[-1]
     for rank, user, item in zip(result.ranks, data.test_users, data.test_items, strict=True):
         bought = set(target.indices[slice(*target.indptr[user : user + 2])].tolist())
@@ -89,7 +90,7 @@ def test_popularity_ranks_by_purchases_then_number():
     counts = np.bincount(data.interactions[-1].indices, minlength=data.n_items)
     empty = Csr(np.zeros(data.n_users + 1, np.int32), np.empty(0, np.int32))
     everything = dataclasses.replace(data, interactions=(*data.interactions[:2], empty))
-    result = evaluate(popularity(data), everything, device("cpu").kernels)
+    result = evaluate(popularity(data, device("cpu")), everything)
     order = np.lexsort((np.arange(data.n_items), -counts))
     np.testing.assert_array_equal(result.ranks, np.argsort(order)[data.test_items])
 
@@ -97,7 +98,7 @@ def test_popularity_ranks_by_purchases_then_number():
 def test_ties_are_counted():
     data = shop()
     dead = DotScorer(np.zeros((data.n_users, 1), np.float32), np.zeros((25, 1), np.float32))
-    result = evaluate(dead, data, device("cpu").kernels)
+    result = evaluate(TableRanker(dead, device("cpu")), data)
     assert result.ties == len(data.test_users)
 
 

@@ -2,10 +2,10 @@
 
 Rows are independent, so threads share them by chunks of equal edge counts. A layer gathers the
 parallel stream's messages, then the cascade's: one table at a time stays in the cache better than
-two (Taobao's view graph, d = 64: 0.93 of the time of one pass over both), and the indices are cheap
-to read twice. Residual, fusion and layer sums are done while a message is at hand. In the adjoint a
-pass over the rows comes first; it scales the messages' gradients on the way, so that a gather never
-multiplies.
+two (Taobao's view graph, d = 64, in a C prototype: 0.93 of the time of one pass over both), and the
+indices are cheap to read twice. Residual, fusion and layer sums are done while a message is at
+hand. In the adjoint a pass over the rows comes first; it scales the messages' gradients on the way,
+so that a gather never multiplies.
 """
 
 import numba as nb
@@ -34,11 +34,65 @@ def _flat_none(x):
     return np.empty(0, x.dtype)
 
 
+@inlined()
+def _copy_row(a, n, b, m):
+    """b[m] = a[n]."""
+    d, w = a.shape[1], LINE // a.itemsize
+    for j in range(0, d - w + 1, w):
+        store(load(a, n, j), b, m, j)
+    for j in range(d - d % w, d):
+        b[m, j] = a[n, j]
+
+
+@inlined()
+def _add_row(a, n, b, m, y, i):
+    """y[i] = a[n] + b[m]."""
+    d, w = a.shape[1], LINE // a.itemsize
+    for j in range(0, d - w + 1, w):
+        store(load(a, n, j) + load(b, m, j), y, i, j)
+    for j in range(d - d % w, d):
+        y[i, j] = a[n, j] + b[m, j]
+
+
+@inlined()
+def _add_scaled_row(s, a, n, b, m, y, i):
+    """y[i] = s·a[n] + b[m]."""
+    d, w = a.shape[1], LINE // a.itemsize
+    factor = spread_over(s, a)
+    for j in range(0, d - w + 1, w):
+        store(factor * load(a, n, j) + load(b, m, j), y, i, j)
+    for j in range(d - d % w, d):
+        y[i, j] = s * a[n, j] + b[m, j]
+
+
+@inlined()
+def _dot(a, n, b, m):
+    """⟨a[n], b[m]⟩."""
+    d, w = a.shape[1], LINE // a.itemsize
+    lanes = zero(a)
+    for j in range(0, d - w + 1, w):
+        lanes = lanes + load(a, n, j) * load(b, m, j)
+    result = total(lanes)
+    for j in range(d - d % w, d):
+        result += a[n, j] * b[m, j]
+    return result
+
+
+@inlined()
+def _scale_row(s, a, n, y, m):
+    """y[m] = s·a[n]."""
+    d, w = a.shape[1], LINE // a.itemsize
+    factor = spread_over(s, a)
+    for j in range(0, d - w + 1, w):
+        store(factor * load(a, n, j), y, m, j)
+    for j in range(d - d % w, d):
+        y[m, j] = s * a[n, j]
+
+
 @parallel()
 def _scale_rows(x, scale, y):
     for n in nb.prange(len(x)):
-        for j in range(x.shape[1]):
-            y[n, j] = scale[n] * x[n, j]
+        _scale_row(scale[n], x, n, y, n)
 
 
 def _scaled(adjacency, x):
@@ -131,50 +185,6 @@ def project_adjoint(d_out, a, c, r, inverse):
     return d_a, d_c
 
 
-@inlined()
-def _copy_row(a, n, b, m):
-    """b[m] = a[n]."""
-    d, w = a.shape[1], LINE // a.itemsize
-    for j in range(0, d - w + 1, w):
-        store(load(a, n, j), b, m, j)
-    for j in range(d - d % w, d):
-        b[m, j] = a[n, j]
-
-
-@inlined()
-def _add_row(a, n, b, m, y, i):
-    """y[i] = a[n] + b[m]."""
-    d, w = a.shape[1], LINE // a.itemsize
-    for j in range(0, d - w + 1, w):
-        store(load(a, n, j) + load(b, m, j), y, i, j)
-    for j in range(d - d % w, d):
-        y[i, j] = a[n, j] + b[m, j]
-
-
-@inlined()
-def _add_scaled_row(s, a, n, b, m, y, i):
-    """y[i] = s·a[n] + b[m]."""
-    d, w = a.shape[1], LINE // a.itemsize
-    factor = spread_over(s, a)
-    for j in range(0, d - w + 1, w):
-        store(factor * load(a, n, j) + load(b, m, j), y, i, j)
-    for j in range(d - d % w, d):
-        y[i, j] = s * a[n, j] + b[m, j]
-
-
-@inlined()
-def _dot(a, n, b, m):
-    """⟨a[n], b[m]⟩."""
-    d, w = a.shape[1], LINE // a.itemsize
-    lanes = zero(a)
-    for j in range(0, d - w + 1, w):
-        lanes = lanes + load(a, n, j) * load(b, m, j)
-    result = total(lanes)
-    for j in range(d - d % w, d):
-        result += a[n, j] * b[m, j]
-    return result
-
-
 @parallel()
 def _parallel_stream(indptr, indices, chunks, x, scale_out, self_loop, p, p_sum, e_out, p_out):
     """p_out = e + p with e = Âp, and p_sum += p_out; x is p scaled; e_out = e where it is kept."""
@@ -215,8 +225,8 @@ def _cascade_stream(
 ):
     """z_out and z_sum; the projection's c, r and inverse where they are kept.
 
-    The parallel knowledge is p_out, or the messages e. Where the streams are merged, both come from
-    c, and p_out and p_sum are made here too. `fusion` is PLAIN without a parallel stream.
+    The parallel knowledge is p_out, or the messages e. Where the streams are merged, p_out and
+    p_sum are made here too, and e is c_out. `fusion` is PLAIN without a parallel stream.
     """
     for chunk in nb.prange(len(chunks) - 1):
         c = np.empty((1, z.shape[1]), z.dtype)  # this row's message stays in L1
@@ -229,13 +239,10 @@ def _cascade_stream(
                 _add_row(c, 0, p, n, p_out, n)
                 if len(p_sum):
                     _add_row(p_sum, n, p_out, n, p_sum, n)
-            a = p_out if from_state else (c_out if merged else e)
+            a = p_out if from_state else e
             of_c = z.dtype.type(1)
             if fusion == PROJECTION:
-                if from_state or not merged:
-                    ac = _dot(a, n, c, 0)
-                else:  # the knowledge is c itself
-                    ac = _dot(c, 0, c, 0)
+                ac = _dot(a, n, c, 0)
                 cc = _dot(c, 0, c, 0) + z.dtype.type(EPSILON)
                 of_c += scale * (ac / cc)
                 if len(r_out):
@@ -243,10 +250,7 @@ def _cascade_stream(
                     inverse_out[n] = 1 / cc
             _add_scaled_row(of_c, c, 0, z, n, z_out, n)
             if fusion == SUMMATION:
-                if from_state or not merged:
-                    _add_scaled_row(scale, a, n, z_out, n, z_out, n)
-                else:
-                    _add_scaled_row(scale, c, 0, z_out, n, z_out, n)
+                _add_scaled_row(scale, a, n, z_out, n, z_out, n)
             if len(z_sum):
                 _add_row(z_sum, n, z_out, n, z_sum, n)
 
@@ -313,7 +317,7 @@ def layer(adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight=None, bia
     none, flat_none = _none(z), _flat_none(z)
     from_e = both and not from_state  # the parallel knowledge is the message
     keep_r = save and fusion == "projection"
-    keep_c = keep_r or fusion == "vanilla" or (fusion == "linear" and from_e and merged)
+    keep_c = keep_r or fusion == "vanilla" or (from_e and merged)
     z_out = empty_like(z)
     p_out = empty_like(z) if both else none
     c_out = empty_like(z) if keep_c else none
@@ -369,17 +373,6 @@ def _add_optional(a, b, n, y):
             y[n, j] = 0
 
 
-@inlined()
-def _scale_row(s, y, n):
-    """y[n] *= s."""
-    d, w = y.shape[1], LINE // y.itemsize
-    factor = spread_over(s, y)
-    for j in range(0, d - w + 1, w):
-        store(factor * load(y, n, j), y, n, j)
-    for j in range(d - d % w, d):
-        y[n, j] *= s
-
-
 @parallel()
 def _rows_adjoint(
     d_p,
@@ -419,9 +412,9 @@ def _rows_adjoint(
             if from_state:
                 _copy_row(d_e, n, residual_p, n)
             if not unit:
-                _scale_row(send[n], d_e, n)
+                _scale_row(send[n], d_e, n, d_e, n)
         if not unit:
-            _scale_row(send[n], d_c, n)
+            _scale_row(send[n], d_c, n, d_c, n)
 
 
 @parallel(fastmath=FAST)
@@ -474,11 +467,10 @@ def _vanilla_fusion_adjoint(g, weight, scale, a, c, w, d_e, d_c, d_weight, d_bia
                 d_c[n, j] += d_f[0, j] + d_f[2, j] + d_f[3, j] * a[n, j]
 
 
-@parallel(fastmath=FAST)
+@parallel()
 def _add(x, y, out):
     for n in nb.prange(len(x)):
-        for j in range(x.shape[1]):
-            out[n, j] = x[n, j] + y[n, j]
+        _add_row(x, n, y, n, out, n)
 
 
 def layer_adjoint(

@@ -20,24 +20,34 @@ PATTERN_COLUMNS = {
 }
 
 dataset_argument = click.argument("dataset", metavar="NAME|PATH")
-data_dir_option = click.option(
-    "--data-dir",
-    type=click.Path(),
-    help="Folder with the data set's files, or one holding a folder named after it.",
+_source_options = (
+    click.option(
+        "--data-dir",
+        type=click.Path(),
+        help="Folder with the data set's files, or one holding a folder named after it.",
+    ),
+    click.option(
+        "--behaviors", metavar="A,B,C", help="Behaviours to use, upstream first, the target last."
+    ),
+    click.option(
+        "--leave-out",
+        help="For tables: take held-out pairs out of the target behaviour or all "
+        "[default: target].",
+    ),
+    click.option(
+        "--split",
+        help="For tables: hold out each user's latest target item (time) or any (random) "
+        "[default: time, where the table has it].",
+    ),
+    click.option("--seed", type=int, help="Of a table's random split [default: 0]."),
 )
-behaviors_option = click.option(
-    "--behaviors", metavar="A,B,C", help="Behaviours to use, upstream first, the target last."
-)
-leave_out_option = click.option(
-    "--leave-out",
-    help="For tables: take held-out pairs out of the target behaviour or all [default: target].",
-)
-split_option = click.option(
-    "--split",
-    help="For tables: hold out each user's latest target item (time) or any (random) "
-    "[default: time, where the table has it].",
-)
-seed_option = click.option("--seed", type=int, help="Of a table's random split [default: 0].")
+
+
+def source_options(command):
+    """Options of where a data set lies and how it is split: what `_load` takes."""
+    for option in reversed(_source_options):
+        command = option(command)
+    return command
 
 
 @click.group()
@@ -45,17 +55,9 @@ def data() -> None:
     """Look at data sets, and convert them."""
 
 
-def _load(dataset, data_dir, behaviors, leave_out, split, seed):
-    loaded = load_dataset(
-        dataset,
-        **without_none(
-            data_dir=data_dir,
-            behaviors=names(behaviors),
-            leave_out=leave_out,
-            split=split,
-            seed=seed,
-        ),
-    )
+def _load(dataset, behaviors, **source):
+    """The data set; `source` are the other values of `source_options`."""
+    loaded = load_dataset(dataset, **without_none(behaviors=names(behaviors), **source))
     for text in loaded.notes:
         note(f"note: {text}")
     return loaded
@@ -63,20 +65,16 @@ def _load(dataset, data_dir, behaviors, leave_out, split, seed):
 
 @data.command()
 @dataset_argument
-@data_dir_option
-@behaviors_option
-@leave_out_option
-@split_option
-@seed_option
+@source_options
 @json_option
-def info(dataset, data_dir, behaviors, leave_out, split, seed, as_json):
+def info(dataset, as_json, **source):
     """Counts, degrees and checks of a data set.
 
     \b
     pkef-fast data info demo
     pkef-fast data info taobao --data-dir DATA
     """
-    facts = summary(_load(dataset, data_dir, behaviors, leave_out, split, seed))
+    facts = summary(_load(dataset, **source))
     if as_json:
         print_json(facts)
         return
@@ -123,40 +121,32 @@ def _percent(share: float | None) -> str:
 @data.command()
 @dataset_argument
 @click.argument("out", type=click.Path())
-@data_dir_option
-@behaviors_option
-@leave_out_option
-@split_option
-@seed_option
-def convert(dataset, out, data_dir, behaviors, leave_out, split, seed):
+@source_options
+def convert(dataset, out, **source):
     """Write a data set in the native format, which loads in milliseconds.
 
     \b
     pkef-fast data convert clicks.csv shop
     pkef-fast train --dataset shop
     """
-    loaded = _load(dataset, data_dir, behaviors, leave_out, split, seed)
+    loaded = _load(dataset, **source)
     save_native(loaded, out)
     click.echo(f"{loaded.name} lies in {out}; next: pkef-fast train --dataset {out}")
 
 
 @data.command()
 @dataset_argument
-@data_dir_option
-@behaviors_option
-@leave_out_option
-@split_option
-@seed_option
+@source_options
 @click.option("--plot", type=click.Path(), help="Also draw it, into this .svg file.")
 @json_option
-def audit(dataset, data_dir, behaviors, leave_out, split, seed, plot, as_json):
+def audit(dataset, plot, as_json, **source):
     """What a data set gives away about its held-out items.
 
     \b
     pkef-fast data audit demo
     pkef-fast data audit taobao --data-dir DATA --plot taobao.svg
     """
-    found = audit_of(_load(dataset, data_dir, behaviors, leave_out, split, seed), device("cpu"))
+    found = audit_of(_load(dataset, **source), device("cpu"))
     if plot:
         plot_audit(found, plot)
     if as_json:

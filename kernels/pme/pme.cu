@@ -371,7 +371,7 @@ owner_dots(const T* x, const T* d_scores, const int* left, const int* right, con
 // partial (pieces, d): ½ Σ over a piece of the nodes of x∘sums, as each pair is met at both its ends;
 // then sums become sums∘relation.
 template <typename T>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
 relation_pieces(const T* x, const T* relation, int n_nodes, int d, T* sums, T* partial) {
     const int first = int64(blockIdx.x) * n_nodes / gridDim.x;
     const int last = int64(blockIdx.x + 1) * n_nodes / gridDim.x;
@@ -454,7 +454,7 @@ __device__ __forceinline__ T softmax_of_lanes(T logit, bool takes_part) {
 // partial (pieces, (2d + 1)·K): weight and bias gradients of a piece of the nodes. side: 0 a user,
 // 1 an item, 2 in no pair. Every pair's logit gradient is met once at its user: the bias.
 template <typename T>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
 gate_pieces(const T* own, const signed char* side, const T* d_logits, int stride, int n_nodes, int d,
             int n_behaviors, T* partial) {
     const int first = int64(blockIdx.x) * n_nodes / gridDim.x;

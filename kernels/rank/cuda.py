@@ -34,8 +34,8 @@ BLOCKS = 1024
 INSTANCES = (
     *(Instance(f"features<{T}>", THREADS) for T in ("float", "double")),
     *(
-        Instance(f"sweep<{T}, {kind}, {use}>", THREADS, registers=255)
-        for T in ("float", "double")
+        Instance(f"sweep<{T}, {kind}, {use}>", THREADS, registers=registers)
+        for T, registers in (("float", 192), ("double", 224))
         for kind in KINDS
         for use in ("SCORES", "RANKS")
     ),

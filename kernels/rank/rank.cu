@@ -13,12 +13,18 @@ constexpr int THREADS = 256;
 constexpr int SIDE = 16;      // threads along either side of a tile
 constexpr int DEPTH = 8;      // features of a slice in shared memory
 constexpr int DIGITS = 256;   // of the radix select, one a thread
+constexpr int MIN_BLOCKS = 2; // of an SM, so 128 registers: ptxas would rather spill a few
 
 enum Kind { DOT, GATED, INTERACTION };
 enum Use { SCORES, RANKS };
 
 template <typename T>
 constexpr T EPSILON = T(1e-12);
+
+// Blocks of an SM that a sweep asks for: none (0) in float, where ptxas finds its best, and one in
+// double, where it would else spill on sm_120.
+template <typename T>
+constexpr int SWEEP_BLOCKS = sizeof(T) == 8 ? 1 : 0;
 
 // Users (and items) of a thread: as many as the accumulators of a kind leave registers for.
 template <typename T, int KIND>
@@ -319,7 +325,7 @@ __device__ __forceinline__ bool before(T score, T own) {
 // scores (n_users, n_items). RANKS: counts, over all items, of what comes before each user's own item
 // and of what ties with it, that item and the seen ones included; `settle` takes those away.
 template <typename T, int KIND, int USE>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, SWEEP_BLOCKS<T>)
 sweep(const T* users, const T* items, int n_users, int n_items, int user_stride, int item_stride,
       int depth, int n_slots, T t, T m, int tiles, T* scores, const T* own, const int* own_item,
       int* rank, int* tied) {
@@ -385,7 +391,7 @@ sweep(const T* users, const T* items, int n_users, int n_items, int user_stride,
 
 // Scores of every user's own item; ranks start at 0.
 template <typename T, int KIND>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
 own_scores(const T* users, const T* items, const int* own_item, int n_users, int user_stride,
            int item_stride, int depth, int n_slots, T t, T m, T* own, int* rank, int* tied) {
     const int u = blockIdx.x * THREADS + threadIdx.x;
@@ -397,7 +403,7 @@ own_scores(const T* users, const T* items, const int* own_item, int n_users, int
 
 // Takes the own item and the seen ones out of the counts: a warp a user.
 template <typename T, int KIND>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
 settle(const T* users, const T* items, const int* user, const int* own_item, const T* own,
        const int* seen_indptr, const int* seen_indices, int n_users, int user_stride, int item_stride,
        int depth, int n_slots, T t, T m, int* rank, int* tied) {
@@ -472,7 +478,7 @@ __device__ __forceinline__ void sort_best(T* values, int* items, int n) {
 // The k best of each row of scores (rows, n_items), seen items hidden first: radix select from the
 // highest digit down, then the chosen ones in order. A block a row.
 template <typename T>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
 select_best(T* scores, const int* user, const int* seen_indptr, const int* seen_indices, int n_items,
             int k, int* best, T* values) {
     using Key = decltype(sort_key(T(0)));

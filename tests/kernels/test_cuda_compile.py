@@ -18,21 +18,6 @@ SOURCES = {name: (module.SOURCE, module.INSTANCES) for name, module in launchers
 SOURCES["common"] = (common.SOURCE, common.INSTANCES)
 SPILLS, ROOMY = Instance("many_sums<true>", 1024), Instance("many_sums<false>", 128, registers=200)
 
-# What still spills (instance, architecture, CUDA): an open fault, listed so that no other one joins
-# it. An entry that no longer spills fails the test too, and goes.
-STILL_SPILLING = {
-    ("relation_pieces<double>", 120, 13),
-    ("select_best<double>", 86, 12),
-    ("select_best<double>", 89, 12),
-    ("select_best<float>", 90, 12),
-    ("sweep<double, GATED, SCORES>", 120, 13),
-    ("sweep<double, GATED, RANKS>", 120, 13),
-}
-
-
-def key(row):
-    return row.name, row.architecture, int(row.cuda.split(".")[0])
-
 
 @pytest.fixture(scope="module")
 def usages():
@@ -52,10 +37,7 @@ def test_a_source_compiles_everywhere_and_keeps_its_bounds(usages, operation):
         for major in nvrtc.WHEELS
         if (major, architecture) not in nvrtc.NOT_KNOWN
     }
-    problems = {key(row): row.problems(by_name[row.name]) for row in rows}
-    spilling = {one for one, found in problems.items() if any("spills" in text for text in found)}
-    assert spilling == {one for one in STILL_SPILLING if one[0] in by_name}
-    assert [text for found in problems.values() for text in found if "spills" not in text] == []
+    assert [problem for row in rows for problem in row.problems(by_name[row.name])] == []
 
 
 def test_each_compiler_knows_each_architecture_or_the_table_says_why_not():

@@ -446,7 +446,7 @@ def step(shop: Shop) -> list[Launch]:
         p_sum = shaped((nodes, d)) if k in shop.live else None
         for _ in range(depth):
             merged = p is z
-            p, z, saved = propagate.layer(
+            p, z, p_sum, _, saved = propagate.layer(
                 graph, p, z, p_sum, shaped((nodes, d)), "projection", "state", 0.3
             )
             trail.append((saved, merged))

@@ -55,5 +55,5 @@ def test_layer_adjoint(benchmark, view, form):
     if form == "numpy" and name != "demo":
         pytest.skip("the reference is for small problems")
     kernels = reference if form == "numpy" else cpu
-    _, _, saved = kernels.layer(graph, p, z, None, None, "projection", "state", 0.3)
+    *_, saved = kernels.layer(graph, p, z, None, None, "projection", "state", 0.3)
     benchmark(kernels.layer_adjoint, graph, d_p, d_z, None, d_z, saved, "projection", "state", 0.3)

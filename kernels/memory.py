@@ -12,6 +12,7 @@ import threading
 import numpy as np
 
 SMALLEST = 1 << 18  # bytes; below, the allocator recycles by itself
+SLAB = 1 << 25  # bytes
 LINE = 64  # bytes; buffers start at a cache line, so that rows of 16 floats are one line
 
 
@@ -41,10 +42,15 @@ def _size_class(n_bytes: int) -> int:
 
 
 class _Pool:
-    """Free buffers by size."""
+    """Free buffers by size.
+
+    New ones are cut from slabs: NumPy asks for huge pages for arrays of megabytes, but one table by
+    itself has most of its rows outside of the pages' boundaries.
+    """
 
     def __init__(self):
         self._free: dict[int, list[np.ndarray]] = {}
+        self._slab = np.empty(0, np.uint8)  # what is left of it
         self._lock = threading.RLock()  # a lease may die while this thread holds it
 
     def take(self, n_bytes: int) -> np.ndarray:
@@ -52,7 +58,10 @@ class _Pool:
             free = self._free.get(n_bytes)
             if free:
                 return free.pop()
-        return np.empty(n_bytes, np.uint8)
+            if len(self._slab) < n_bytes:
+                self._slab = np.empty(max(SLAB, n_bytes), np.uint8)
+            buffer, self._slab = self._slab[:n_bytes], self._slab[n_bytes:]
+            return buffer
 
     def give_back(self, buffer: np.ndarray) -> None:
         with self._lock:

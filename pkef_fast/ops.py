@@ -189,16 +189,11 @@ def _propagate(
     z_sum = start
     pairs = [weights[2 * i : 2 * i + 2] or (None, None) for i in range(layers)]
     trail = []
-    for i, (weight, bias) in enumerate(pairs):
-        # The sums begin as the inputs themselves, so they are made anew by the first layer.
-        sums = (None, None) if i == 0 else (p_sum, z_sum)
-        p, z, saved = kernels.propagate.layer(
-            adjacency, p, z, *sums, fusion, source, factor, weight, bias, keep
+    for weight, bias in pairs:
+        p, z, p_sum, z_sum, saved = kernels.propagate.layer(
+            adjacency, p, z, p_sum, z_sum, fusion, source, factor, weight, bias, keep
         )
         trail.append(saved)
-        if i == 0:
-            p_sum = kernels.linear.total(table, p) if parallel else None
-            z_sum = kernels.linear.total(start, z)
     # With one layer, the next start is the sum; a sum is not written again.
     following = z_sum if layers == 1 else kernels.linear.total(z, start)
     merged = table is start and fusion != "none"
@@ -226,11 +221,13 @@ def _propagate_adjoint(kernels, saved, needs, d_p_sum, d_z_sum, d_next):
             factor,
             *pairs[i],
             merged=merged and i == 0,
+            begins=i == 0,
         )
         trail[i] = None  # frees this layer's tables
         d_weights[:0] = [] if d_weight is None else [d_weight, d_bias]
-    d_table = _total(kernels, d_p, d_p_sum)
-    return (d_table, _total(kernels, d_z, d_z_sum, d_next), *d_weights)
+    if not trail:  # the sums are the inputs
+        d_p, d_z = d_p_sum, _total(kernels, d_z_sum, d_z)
+    return (d_p, _total(kernels, d_z, d_next), *d_weights)
 
 
 propagate = Op("propagate", _propagate, _propagate_adjoint)

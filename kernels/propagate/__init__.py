@@ -24,24 +24,26 @@ project(a, c) → (out, r, inverse)                          out = r·c, inverse
 project_adjoint(d_out, a, c, r, inverse) → (d_a, d_c)      with t = ⟨d_out,c⟩·inverse:
                                                            d_a = t·c, d_c = r·d_out + t·a − 2rt·c
 layer(adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight, bias, save)
-    → (p', z', saved)
+    → (p', z', p_sum, z_sum, saved)
 layer_adjoint(adjacency, d_p, d_z, d_p_sum, d_z_sum, saved, fusion, source, scale, weight, bias,
-              merged) → (d_p_in, d_z_in, d_weight, d_bias)
+              merged, begins) → (d_p_in, d_z_in, d_weight, d_bias)
 
 Shapes and types: p, z, p_sum, z_sum and all gradients (N, d), F = float32 or float64, C order;
 r, inverse (N,). `adjacency` is an `Adjacency` whose scales have dtype F.
 
 layer: `p` is None exactly where fusion is "none". `p is z` (the first layer of the first behaviour,
-where both streams start from the table) computes the common message once. p_sum, z_sum are updated
-in place, or None where nobody reads the sum. p', z' are new arrays. Where `save`, `saved` is the
+where both streams start from the table) computes the common message once. p_sum, z_sum are None
+where nobody reads the sum, and then come back as None. Sums that begin here are the inputs
+themselves (`p_sum is p`, `z_sum is z`) and come back as new arrays; later ones grow in place and
+come back as they are. p', z' are new arrays. Where `save`, `saved` is the
 tuple (a, c, r, inverse) for projection, (a, c, w) for vanilla, (a,) for linear and () for the
 others; for source "state" `a` is p' itself. Otherwise it is None and nothing is kept.
 
 layer_adjoint: d_p, d_z are the gradients of p', z', or None for zero; d_p_sum, d_z_sum those of the
 running sums after this layer, or None (they pass on unchanged to the layer before). Returns the
-gradients of p and z; with `merged` (p and z were one array) the gradient of that array in
-d_z_in and None in d_p_in. d_weight, d_bias are None for fusions without weights. Inputs are only
-read.
+gradients of p and z, which take those of the sums too where these begin here (`begins`); with
+`merged` (p and z were one array) the gradient of that array in d_z_in and None in d_p_in. d_weight,
+d_bias are None for fusions without weights. Inputs are only read.
 
 A node without neighbours has an exactly zero message (with self_loop its own row); there projection
 gives 0 and passes 0. N = 0 and E = 0 are allowed. A row's sum runs in index order, so results do

@@ -35,16 +35,6 @@ def _flat_none(x):
 
 
 @inlined()
-def _copy_row(a, n, b, m):
-    """b[m] = a[n]."""
-    d, w = a.shape[1], LINE // a.itemsize
-    for j in range(0, d - w + 1, w):
-        store(load(a, n, j), b, m, j)
-    for j in range(d - d % w, d):
-        b[m, j] = a[n, j]
-
-
-@inlined()
 def _add_row(a, n, b, m, y, i):
     """y[i] = a[n] + b[m]."""
     d, w = a.shape[1], LINE // a.itemsize
@@ -66,16 +56,19 @@ def _add_scaled_row(s, a, n, b, m, y, i):
 
 
 @inlined()
-def _dot(a, n, b, m):
-    """⟨a[n], b[m]⟩."""
+def _two_dots(a, n, c, m):
+    """⟨a[n], c[m]⟩ and ⟨c[m], c[m]⟩."""
     d, w = a.shape[1], LINE // a.itemsize
-    lanes = zero(a)
+    ac_lanes, cc_lanes = zero(a), zero(a)
     for j in range(0, d - w + 1, w):
-        lanes = lanes + load(a, n, j) * load(b, m, j)
-    result = total(lanes)
+        of_c = load(c, m, j)
+        ac_lanes = ac_lanes + load(a, n, j) * of_c
+        cc_lanes = cc_lanes + of_c * of_c
+    ac, cc = total(ac_lanes), total(cc_lanes)
     for j in range(d - d % w, d):
-        result += a[n, j] * b[m, j]
-    return result
+        ac += a[n, j] * c[m, j]
+        cc += c[m, j] * c[m, j]
+    return ac, cc
 
 
 @inlined()
@@ -155,39 +148,34 @@ def project(a, c):
     return out, r, inverse
 
 
-@inlined()
-def _project_adjoint_row(d_out, scale, a, c, r, inverse, n, d_a, d_c):
-    """Adds the gradients of scale·projection, row n, to d_a[n] and d_c[n]."""
-    d, w = a.shape[1], LINE // a.itemsize
-    t = _dot(d_out, n, c, n) * scale * inverse
-    rs, rt2 = r * scale, -2 * r * t
-    t_lane, rs_lane, rt2_lane = spread_over(t, a), spread_over(rs, a), spread_over(rt2, a)
-    for j in range(0, d - w + 1, w):
-        of_c = load(c, n, j)
-        store(load(d_a, n, j) + t_lane * of_c, d_a, n, j)
-        moved = rs_lane * load(d_out, n, j) + t_lane * load(a, n, j) + rt2_lane * of_c
-        store(load(d_c, n, j) + moved, d_c, n, j)
-    for j in range(d - d % w, d):
-        d_a[n, j] += t * c[n, j]
-        d_c[n, j] += rs * d_out[n, j] + t * a[n, j] + rt2 * c[n, j]
-
-
-@parallel()
+@parallel(fastmath=FAST)
 def _project_adjoint(d_out, a, c, r, inverse, d_a, d_c):
-    for n in nb.prange(a.shape[0]):
-        _project_adjoint_row(d_out, r.dtype.type(1), a, c, r[n], inverse[n], n, d_a, d_c)
+    n_rows, d = a.shape
+    for n in nb.prange(n_rows):
+        t = a.dtype.type(0)
+        for j in range(d):
+            t += d_out[n, j] * c[n, j]
+        t *= inverse[n]
+        for j in range(d):
+            d_a[n, j] = t * c[n, j]
+            d_c[n, j] = r[n] * d_out[n, j] + t * a[n, j] - 2 * r[n] * t * c[n, j]
 
 
 def project_adjoint(d_out, a, c, r, inverse):
     """Gradients (d_a, d_c) of `project`."""
-    d_a, d_c = np.zeros_like(a), np.zeros_like(c)
+    d_a, d_c = empty_like(a), empty_like(c)
     _project_adjoint(d_out, a, c, r, inverse, d_a, d_c)
     return d_a, d_c
 
 
 @parallel()
-def _parallel_stream(indptr, indices, chunks, x, scale_out, self_loop, p, p_sum, e_out, p_out):
-    """p_out = e + p with e = Âp, and p_sum += p_out; x is p scaled; e_out = e where it is kept."""
+def _parallel_stream(
+    indptr, indices, chunks, x, scale_out, self_loop, p, p_sum, e_out, p_out, p_sum_out
+):
+    """p_out = e + p with e = Âp; p_sum_out = p_sum + p_out; e_out = e where it is kept.
+
+    x is p scaled. Sums may be empty, p_sum_out may be p_sum.
+    """
     for chunk in nb.prange(len(chunks) - 1):
         for n in range(chunks[chunk], chunks[chunk + 1]):
             first, last, s = indptr[n], indptr[n + 1], scale_out[n]
@@ -197,7 +185,7 @@ def _parallel_stream(indptr, indices, chunks, x, scale_out, self_loop, p, p_sum,
             else:
                 gather_row(x, indices, first, last, n, self_loop, s, True, p, p_out, n)
             if len(p_sum):
-                _add_row(p_sum, n, p_out, n, p_sum, n)
+                _add_row(p_sum, n, p_out, n, p_sum_out, n)
 
 
 @parallel()
@@ -218,46 +206,52 @@ def _cascade_stream(
     p_sum,
     z_sum,
     p_out,
+    p_sum_out,
     z_out,
+    z_sum_out,
     c_out,
     r_out,
     inverse_out,
 ):
-    """z_out and z_sum; the projection's c, r and inverse where they are kept.
+    """z_out and z_sum_out; the projection's c, r and inverse where they are kept.
 
     The parallel knowledge is p_out, or the messages e. Where the streams are merged, p_out and
-    p_sum are made here too, and e is c_out. `fusion` is PLAIN without a parallel stream.
+    p_sum_out are made here too, and e is c_out. `fusion` is PLAIN without a parallel stream. A
+    chunk's messages come first, then its rows: so neither waits for the other's memory.
     """
+    kept = len(c_out) > 0
     for chunk in nb.prange(len(chunks) - 1):
-        c = np.empty((1, z.shape[1]), z.dtype)  # this row's message stays in L1
-        for n in range(chunks[chunk], chunks[chunk + 1]):
+        start, end = chunks[chunk], chunks[chunk + 1]
+        c = c_out if kept else np.empty((end - start, z.shape[1]), z.dtype)
+        before = 0 if kept else start  # rows of c are nodes from here on
+        for n in range(start, end):
             first, last, s = indptr[n], indptr[n + 1], scale_out[n]
-            gather_row(x, indices, first, last, n, self_loop, s, False, c, c, 0)
-            if len(c_out):
-                _copy_row(c, 0, c_out, n)
+            gather_row(x, indices, first, last, n, self_loop, s, False, c, c, n - before)
+        for n in range(start, end):
+            row = n - before
             if merged:
-                _add_row(c, 0, p, n, p_out, n)
+                _add_row(c, row, p, n, p_out, n)
                 if len(p_sum):
-                    _add_row(p_sum, n, p_out, n, p_sum, n)
+                    _add_row(p_sum, n, p_out, n, p_sum_out, n)
             a = p_out if from_state else e
             of_c = z.dtype.type(1)
             if fusion == PROJECTION:
-                ac = _dot(a, n, c, 0)
-                cc = _dot(c, 0, c, 0) + z.dtype.type(EPSILON)
+                ac, cc = _two_dots(a, n, c, row)
+                cc += z.dtype.type(EPSILON)
                 of_c += scale * (ac / cc)
                 if len(r_out):
                     r_out[n] = ac / cc
                     inverse_out[n] = 1 / cc
-            _add_scaled_row(of_c, c, 0, z, n, z_out, n)
+            _add_scaled_row(of_c, c, row, z, n, z_out, n)
             if fusion == SUMMATION:
                 _add_scaled_row(scale, a, n, z_out, n, z_out, n)
             if len(z_sum):
-                _add_row(z_sum, n, z_out, n, z_sum, n)
+                _add_row(z_sum, n, z_out, n, z_sum_out, n)
 
 
 @parallel(fastmath=FAST)
-def _linear_fusion(a, weight, bias, scale, z_out, z_sum):
-    """z_out += scale·(a·weight + bias), then z_sum += z_out."""
+def _linear_fusion(a, weight, bias, scale, z_out, z_sum, z_sum_out):
+    """z_out += scale·(a·weight + bias), then z_sum_out = z_sum + z_out."""
     n_rows, d = a.shape
     for n in nb.prange(n_rows):
         fused = bias.copy()
@@ -269,7 +263,7 @@ def _linear_fusion(a, weight, bias, scale, z_out, z_sum):
             z_out[n, j] += scale * fused[j]
         if len(z_sum):
             for j in range(d):
-                z_sum[n, j] += z_out[n, j]
+                z_sum_out[n, j] = z_sum[n, j] + z_out[n, j]
 
 
 @serial(fastmath=FAST)
@@ -284,8 +278,8 @@ def _features(a, c, f):
 
 
 @parallel(fastmath=FAST)
-def _vanilla_fusion(a, c, weight, bias, scale, w_out, z_out, z_sum):
-    """z_out += scale·Σ_j w_j f_j, then z_sum += z_out; w_out (N, 4) are the attention weights."""
+def _vanilla_fusion(a, c, weight, bias, scale, w_out, z_out, z_sum, z_sum_out):
+    """z_out += scale·Σ_j w_j f_j, then z_sum_out = z_sum + z_out; w_out (N, 4): the attention."""
     n_rows, d = a.shape
     for n in nb.prange(n_rows):
         f = np.empty((4, d), a.dtype)
@@ -306,11 +300,11 @@ def _vanilla_fusion(a, c, weight, bias, scale, w_out, z_out, z_sum):
                 z_out[n, j] += scale * w_out[n, part] * f[part, j]
         if len(z_sum):
             for j in range(d):
-                z_sum[n, j] += z_out[n, j]
+                z_sum_out[n, j] = z_sum[n, j] + z_out[n, j]
 
 
 def layer(adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight=None, bias=None, save=True):
-    """One layer of both streams: (p', z', saved); p_sum and z_sum grow in place."""
+    """One layer of both streams and their sums: (p', z', p_sum, z_sum, saved)."""
     both, merged = fusion != "none", p is z
     dense = fusion in ("linear", "vanilla")
     from_state = source == "state"
@@ -323,13 +317,13 @@ def layer(adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight=None, bia
     c_out = empty_like(z) if keep_c else none
     r_out = empty(len(z), z.dtype) if keep_r else flat_none
     inverse_out = empty(len(z), z.dtype) if keep_r else flat_none
-    p_sums, z_sums = (none if sums is None else sums for sums in (p_sum, z_sum))
+    p_sums, z_sums = _sums(p_sum if both else None, p, none), _sums(z_sum, z, none)
     e_out = none
     if from_e:
         e_out = c_out if merged else empty_like(z)
     if both and not merged:
         pattern = _pattern(adjacency, _scaled(adjacency, p))
-        _parallel_stream(*pattern, p, p_sums, e_out, p_out)
+        _parallel_stream(*pattern, p, p_sums[0], e_out, p_out, p_sums[1])
     _cascade_stream(
         *_pattern(adjacency, _scaled(adjacency, z)),
         merged and both,
@@ -339,10 +333,12 @@ def layer(adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight=None, bia
         z,
         e_out,
         p if both else none,
-        p_sums,
-        none if dense else z_sums,
+        p_sums[0],
+        none if dense else z_sums[0],
         p_out,
+        p_sums[1],
         z_out,
+        z_sums[1],
         c_out,
         r_out,
         inverse_out,
@@ -350,27 +346,61 @@ def layer(adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight=None, bia
     a = p_out if from_state else e_out
     saved = (a, c_out, r_out, inverse_out) if fusion == "projection" else ()
     if fusion == "linear":
-        _linear_fusion(a, weight, bias, scale, z_out, z_sums)
+        _linear_fusion(a, weight, bias, scale, z_out, *z_sums)
         saved = (a,)
     elif fusion == "vanilla":
         w = np.empty((len(z), 4), z.dtype)
-        _vanilla_fusion(a, c_out, weight, bias, scale, w, z_out, z_sums)
+        _vanilla_fusion(a, c_out, weight, bias, scale, w, z_out, *z_sums)
         saved = (a, c_out, w)
-    return p_out if both else None, z_out, saved if save else None
+    return (
+        p_out if both else None,
+        z_out,
+        None if p_sum is None or not both else p_sums[1],
+        None if z_sum is None else z_sums[1],
+        saved if save else None,
+    )
+
+
+def _sums(total, before, none):
+    """(the sum so far, where the next goes): a new array where it begins with the layer's input."""
+    if total is None:
+        return none, none
+    return total, empty_like(total) if total is before else total
 
 
 @inlined()
-def _add_optional(a, b, n, y):
-    """y[n] = a[n] + b[n], of those that are there."""
-    if len(a) and len(b):
-        _add_row(a, n, b, n, y, n)
-    elif len(a):
-        _copy_row(a, n, y, n)
-    elif len(b):
-        _copy_row(b, n, y, n)
-    else:
-        for j in range(y.shape[1]):
-            y[n, j] = 0
+def _line_of_sum(a, b, n, j):
+    """a[n, j : j + W] + b[n, j : j + W], of those that are there."""
+    line = zero(a)
+    if len(a):
+        line = load(a, n, j)
+    if len(b):
+        line = line + load(b, n, j)
+    return line
+
+
+@inlined()
+def _entry_of_sum(a, b, n, j):
+    """The same for one number."""
+    entry = a.dtype.type(0)
+    if len(a):
+        entry = a[n, j]
+    if len(b):
+        entry += b[n, j]
+    return entry
+
+
+@inlined()
+def _gradient_dot(a, b, n, c):
+    """⟨a[n] + b[n], c[n]⟩, of those that are there."""
+    d, w = c.shape[1], LINE // c.itemsize
+    lanes = zero(c)
+    for j in range(0, d - w + 1, w):
+        lanes = lanes + _line_of_sum(a, b, n, j) * load(c, n, j)
+    result = total(lanes)
+    for j in range(d - d % w, d):
+        result += _entry_of_sum(a, b, n, j) * c[n, j]
+    return result
 
 
 @parallel()
@@ -381,6 +411,8 @@ def _rows_adjoint(
     d_z_sum,
     fusion,
     from_state,
+    merged,
+    begins,
     scale,
     a,
     c,
@@ -395,26 +427,77 @@ def _rows_adjoint(
 ):
     """Row by row: what the residuals pass on, and send∘ the messages' gradients d_e, d_c.
 
-    `send` is not read where it is all ones (`unit`).
+    Where the streams are merged, residual_z and d_c take the parallel stream's part too; where the
+    sums begin with this layer, the residuals take their gradients once more. `send` is not read
+    where it is all ones (`unit`). Each table is met once, a line at a time.
     """
-    both = len(residual_p) > 0
+    both = merged or len(residual_p) > 0
+    none = d_c[:0]
+    d, w = d_c.shape[1], LINE // d_c.itemsize
     for n in nb.prange(len(d_c)):
-        _add_optional(d_z, d_z_sum, n, residual_z)
-        _copy_row(residual_z, n, d_c, n)
-        if both:
-            _add_optional(d_p, d_p_sum, n, d_e)
-            if not from_state:
-                _copy_row(d_e, n, residual_p, n)
+        s = d_c.dtype.type(1) if unit else send[n]
+        t = rs = rt2 = d_c.dtype.type(0)
+        if fusion == PROJECTION:
+            t = _gradient_dot(d_z, d_z_sum, n, c) * scale * inverse[n]
+            rs, rt2 = r[n] * scale, -2 * r[n] * t
+        elif fusion == SUMMATION:
+            t = scale
+        s_, t_, rs_, rt2_ = (
+            spread_over(s, d_c),
+            spread_over(t, d_c),
+            spread_over(rs, d_c),
+            spread_over(rt2, d_c),
+        )
+        for j in range(0, d - w + 1, w):
+            g = _line_of_sum(d_z, d_z_sum, n, j)
+            of_c = g
             if fusion == PROJECTION:
-                _project_adjoint_row(residual_z, scale, a, c, r[n], inverse[n], n, d_e, d_c)
-            elif fusion == SUMMATION:
-                _add_scaled_row(scale, residual_z, n, d_e, n, d_e, n)
-            if from_state:
-                _copy_row(d_e, n, residual_p, n)
-            if not unit:
-                _scale_row(send[n], d_e, n, d_e, n)
-        if not unit:
-            _scale_row(send[n], d_c, n, d_c, n)
+                of_c = g + rs_ * g + t_ * load(a, n, j) + rt2_ * load(c, n, j)
+            if both:
+                passed = _line_of_sum(d_p, d_p_sum, n, j)
+                of_e = passed
+                if fusion == PROJECTION:
+                    of_e = passed + t_ * load(c, n, j)
+                elif fusion == SUMMATION:
+                    of_e = passed + t_ * g
+                if from_state:
+                    passed = of_e
+                if begins:
+                    passed = passed + _line_of_sum(d_p_sum, none, n, j)
+                if merged:
+                    g, of_c = g + passed, of_c + of_e
+                else:
+                    store(passed, residual_p, n, j)
+                    store(s_ * of_e, d_e, n, j)
+            if begins:
+                g = g + _line_of_sum(d_z_sum, none, n, j)
+            store(g, residual_z, n, j)
+            store(s_ * of_c, d_c, n, j)
+        for j in range(d - d % w, d):
+            g = _entry_of_sum(d_z, d_z_sum, n, j)
+            of_c = g
+            if fusion == PROJECTION:
+                of_c += rs * g + t * a[n, j] + rt2 * c[n, j]
+            if both:
+                passed = _entry_of_sum(d_p, d_p_sum, n, j)
+                of_e = passed
+                if fusion == PROJECTION:
+                    of_e += t * c[n, j]
+                elif fusion == SUMMATION:
+                    of_e += t * g
+                if from_state:
+                    passed = of_e
+                if begins:
+                    passed += _entry_of_sum(d_p_sum, none, n, j)
+                if merged:
+                    g, of_c = g + passed, of_c + of_e
+                else:
+                    residual_p[n, j] = passed
+                    d_e[n, j] = s * of_e
+            if begins:
+                g += _entry_of_sum(d_z_sum, none, n, j)
+            residual_z[n, j] = g
+            d_c[n, j] = s * of_c
 
 
 @parallel(fastmath=FAST)
@@ -486,6 +569,7 @@ def layer_adjoint(
     weight=None,
     bias=None,
     merged=False,
+    begins=False,
 ):
     """Gradients of `layer`: (d_p_in, d_z_in, d_weight, d_bias)."""
     some = d_z if d_z is not None else d_z_sum
@@ -496,9 +580,10 @@ def layer_adjoint(
     d_p, d_z, d_p_sum, d_z_sum = (none if g is None else g for g in (d_p, d_z, d_p_sum, d_z_sum))
     dense = fusion in ("linear", "vanilla")
     back = adjacency.transposed
-    later = dense or merged  # the messages' gradients change before they are sent
+    at_once = merged and not dense  # the streams' gradients meet in the pass over the rows
     d_c, residual_z = empty_like(some), empty_like(some)
-    d_e, residual_p = (empty_like(some), empty_like(some)) if both else (none, none)
+    apart = both and not at_once
+    d_e, residual_p = (empty_like(some), empty_like(some)) if apart else (none, none)
     projection = saved if fusion == "projection" else (none, none, flat_none, flat_none)
     _rows_adjoint(
         d_p,
@@ -507,10 +592,12 @@ def layer_adjoint(
         d_z_sum,
         {"projection": PROJECTION, "summation": SUMMATION}.get(fusion, PLAIN),
         from_state,
+        at_once,
+        begins and not dense,
         scale,
         *projection,
         back.scale_in,
-        later or back.unit_in,
+        dense or back.unit_in,
         residual_p,
         residual_z,
         d_e,
@@ -527,15 +614,18 @@ def layer_adjoint(
         d_weight, d_bias = d_weight.sum(axis=0), d_bias.sum(axis=0)
         if from_state:
             residual_p[...] = d_e
-    if merged and both:  # one table took both messages
-        _add(d_c, d_e, d_c)
-        _add(residual_z, residual_p, residual_z)
-    if later:
+        if begins:
+            for residual, d_sum in ((residual_p, d_p_sum), (residual_z, d_z_sum)):
+                if len(d_sum):
+                    _add(residual, d_sum, residual)
+        if merged:  # one table took both messages
+            _add(d_c, d_e, d_c)
+            _add(residual_z, residual_p, residual_z)
         d_c = _scaled(back, d_c)
+        if not merged:
+            d_e = _scaled(back, d_e)
     _gather(*_pattern(back, d_c), True, residual_z)
     if not both or merged:
         return None, residual_z, d_weight, d_bias
-    if later:
-        d_e = _scaled(back, d_e)
     _gather(*_pattern(back, d_e), True, residual_p)
     return residual_p, residual_z, d_weight, d_bias

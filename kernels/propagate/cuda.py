@@ -259,7 +259,7 @@ class Form(Launchers):
         bias=None,
         save=True,
     ):
-        """One layer of both streams: (p', z', saved); p_sum and z_sum grow in place."""
+        """One layer of both streams and their sums: (p', z', p_sum, z_sum, saved)."""
         xp, (n, d), dtype = self.xp, z.shape, z.dtype
         both, dense, from_state = (
             fusion != "none",
@@ -267,6 +267,10 @@ class Form(Launchers):
             source == "state",
         )
         keep = save and fusion == "projection"
+        p_sum, z_sum = (
+            before.copy() if total is before and total is not None else total
+            for total, before in ((p_sum if both else None, p), (z_sum, z))
+        )
         z_out = xp.empty_like(z)
         p_out = xp.empty_like(z) if both else None
         a_out = xp.empty_like(z) if both and not from_state and (dense or keep) else None
@@ -274,7 +278,7 @@ class Form(Launchers):
         r_out, inverse_out = xp.empty((2, n), dtype) if keep else (None, None)
         scale = dtype.type(scale)
         outputs = (
-            p_sum if both else None,
+            p_sum,
             None if dense else z_sum,
             p_out,
             z_out,
@@ -302,7 +306,7 @@ class Form(Launchers):
             saved = (a, c_out, w)
         else:
             saved = (a, c_out, r_out, inverse_out) if fusion == "projection" else ()
-        return p_out, z_out, saved if save else None
+        return p_out, z_out, p_sum, z_sum, saved if save else None
 
     def _layer(self, adjacency, p, z, outputs, scale, codes):
         """Messages, residual, fusion without weights and layer sums; p None: no such stream."""
@@ -376,6 +380,7 @@ class Form(Launchers):
         weight=None,
         bias=None,
         merged=False,
+        begins=False,
     ):
         """Gradients of `layer`: (d_p_in, d_z_in, d_weight, d_bias)."""
         some = d_z if d_z is not None else d_z_sum
@@ -422,6 +427,10 @@ class Form(Launchers):
             d_z_in, d_p_in = self._messages(back, d_c, None, _given(residual_p, d_z, d_z_sum))
         else:
             d_z_in, d_p_in = self._messages(back, d_c, d_e, _given(d_z, d_z_sum), residual_p)
+        if begins:
+            for d_in, d_sum in ((d_z_in, d_z_sum), (d_z_in if merged else d_p_in, d_p_sum)):
+                if d_in is not None and d_sum is not None:
+                    d_in += d_sum
         return d_p_in, d_z_in, d_weight, d_bias
 
 

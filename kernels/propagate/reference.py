@@ -84,7 +84,7 @@ def _fuse_adjoint(fusion, d_out, saved, weight):
 
 
 def layer(adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight=None, bias=None, save=True):
-    """One layer of both streams: (p', z', saved); p_sum and z_sum grow in place."""
+    """One layer of both streams and their sums: (p', z', p_sum, z_sum, saved)."""
     c = spread(adjacency, z)
     z_out = c + z
     p_out, saved = None, ()
@@ -94,11 +94,19 @@ def layer(adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight=None, bia
         a = e if source == "message" else p_out
         fused, saved = _fuse(fusion, a, c, weight, bias)
         z_out = z_out + z.dtype.type(scale) * fused
-        if p_sum is not None:
-            p_sum += p_out
-    if z_sum is not None:
-        z_sum += z_out
-    return p_out, z_out, saved if save else None
+    p_sum = None if p_out is None else _grown(p_sum, p, p_out)
+    z_sum = _grown(z_sum, z, z_out)
+    return p_out, z_out, p_sum, z_sum, saved if save else None
+
+
+def _grown(total, before, new):
+    """The running sum with `new`; a new array where it begins with `before`, the layer's input."""
+    if total is None:
+        return None
+    if total is before:
+        return total + new
+    total += new
+    return total
 
 
 def _total(*parts):
@@ -120,12 +128,14 @@ def layer_adjoint(
     weight=None,
     bias=None,
     merged=False,
+    begins=False,
 ):
     """Gradients of `layer`: (d_p_in, d_z_in, d_weight, d_bias)."""
+    of_p, of_z = (d_p_sum, d_z_sum) if begins else (None, None)
     back = adjacency.transposed
     g_p, g_z = _total(d_p, d_p_sum), _total(d_z, d_z_sum)
     if fusion == "none":
-        return None, g_z + spread(back, g_z), None, None
+        return None, _total(g_z + spread(back, g_z), of_z), None, None
     d_fused = g_z * g_z.dtype.type(scale)
     d_a, d_c, d_weight, d_bias = _fuse_adjoint(fusion, d_fused, saved, weight)
     d_c = _total(g_z, d_c)
@@ -134,8 +144,8 @@ def layer_adjoint(
         residual = g_p
     else:  # a = p' = e + p
         d_e = residual = _total(g_p, d_a)
-    d_p_in = _total(residual, spread(back, d_e))
-    d_z_in = g_z + spread(back, d_c)
+    d_p_in = _total(residual, spread(back, d_e), of_p)
+    d_z_in = _total(g_z + spread(back, d_c), of_z)
     if merged:
         return None, d_p_in + d_z_in, d_weight, d_bias
     return d_p_in, d_z_in, d_weight, d_bias

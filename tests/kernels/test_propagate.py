@@ -48,13 +48,14 @@ def problem(seed, n_users, n_items, d, density, normalization, self_loops, fusio
     )
 
 
-def run(kernels, problem, fusion, source, merged, seed=1):
+def run(kernels, problem, fusion, source, merged, begins=False, seed=1):
     """All outputs and gradients of one layer, by name."""
     graph, p, z, p_sum, z_sum, weight, bias = problem
     if merged:
         p = z
-    p_sum, z_sum = p_sum.copy(), z_sum.copy()
-    p_out, z_out, saved = kernels.layer(
+    # Running sums come in, or begin with the inputs themselves.
+    p_sum, z_sum = (p, z) if begins else (p_sum.copy(), z_sum.copy())
+    p_out, z_out, p_sum, z_sum, saved = kernels.layer(
         graph, p, z, p_sum, z_sum, fusion, source, 0.3, weight, bias
     )
     d = np.random.default_rng(seed).normal(size=(4, *z.shape)).astype(z.dtype)
@@ -62,7 +63,7 @@ def run(kernels, problem, fusion, source, merged, seed=1):
     if fusion == "none":
         d_p = d_p_sum = None
     gradients = kernels.layer_adjoint(
-        graph, d_p, d_z, d_p_sum, d_z_sum, saved, fusion, source, 0.3, weight, bias, merged
+        graph, d_p, d_z, d_p_sum, d_z_sum, saved, fusion, source, 0.3, weight, bias, merged, begins
     )
     names = ("p", "z", "p_sum", "z_sum", "d_p", "d_z", "d_weight", "d_bias")
     values = (p_out, z_out, p_sum, z_sum, *gradients)
@@ -77,7 +78,10 @@ def run(kernels, problem, fusion, source, merged, seed=1):
 )
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
 @pytest.mark.parametrize("self_loops", [False, True])
-def test_finite_differences_of_the_reference(normalization, self_loops, fusion, source, merged):
+@pytest.mark.parametrize("begins", [False, True])
+def test_finite_differences_of_the_reference(
+    normalization, self_loops, fusion, source, merged, begins
+):
     one = problem(0, 5, 7, 3, 0.25, normalization, self_loops, fusion, np.float64)
     graph, p, z, p_sum, z_sum, weight, bias = one
     rng = np.random.default_rng(1)
@@ -85,15 +89,13 @@ def test_finite_differences_of_the_reference(normalization, self_loops, fusion, 
 
     def value(inputs):
         p, z, weight, bias = inputs
-        sums = p_sum.copy(), z_sum.copy()
-        p_out, z_out, _ = reference.layer(
-            graph, z if merged else p, z, *sums, fusion, source, 0.3, weight, bias
-        )
-        outputs = (p_out, z_out, *sums)
+        p = z if merged else p
+        sums = (p, z) if begins else (p_sum.copy(), z_sum.copy())
+        *outputs, _ = reference.layer(graph, p, z, *sums, fusion, source, 0.3, weight, bias)
         pairs = zip(outputs, d_out, strict=True)
         return sum(np.sum(out * d) for out, d in pairs if out is not None)
 
-    gradients = run(reference, one, fusion, source, merged)
+    gradients = run(reference, one, fusion, source, merged, begins)
     if fusion == "none":  # p_sum is then never touched: run passes no gradient for it
         gradients.pop("d_p", None)
     inputs = [p, z, weight, bias]
@@ -132,6 +134,7 @@ def assert_agrees(found, wanted, dtype, name):
     fusion=st.sampled_from(FUSIONS),
     source=st.sampled_from(SOURCES),
     merged=st.booleans(),
+    begins=st.booleans(),
     dtype=st.sampled_from([np.float32, np.float64]),
 )
 def test_fast_forms_equal_the_reference(
@@ -146,12 +149,13 @@ def test_fast_forms_equal_the_reference(
     fusion,
     source,
     merged,
+    begins,
     dtype,
 ):
     merged = merged and fusion != "none"
     one = problem(seed, n_users, n_items, d, density, normalization, self_loops, fusion, dtype)
-    fast = run(kernels, one, fusion, source, merged)
-    truth = run(reference, one, fusion, source, merged)
+    fast = run(kernels, one, fusion, source, merged, begins)
+    truth = run(reference, one, fusion, source, merged, begins)
     assert fast.keys() == truth.keys()
     # Projections divide by ⟨c,c⟩ + ε, which for a nearly zero message magnifies rounding; compare
     # such rows by the float64 truth only where the message is not tiny.
@@ -170,7 +174,7 @@ def test_isolated_nodes_have_zero_messages_and_pass_none(kernels):
     graph = adjacency(Csr(np.array([0, 1, 1], np.int32), np.array([0], np.int32)), 2)
     x = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
     assert np.all(kernels.spread(graph, x)[[1, 3]] == 0)
-    _, z_out, saved = kernels.layer(graph, x, x + 1, None, None, "projection", "state", 0.3)
+    _, z_out, *_, saved = kernels.layer(graph, x, x + 1, None, None, "projection", "state", 0.3)
     np.testing.assert_array_equal(z_out[[1, 3]], (x + 1)[[1, 3]])
     d_p, d_z, *_ = kernels.layer_adjoint(
         graph, None, x, None, None, saved, "projection", "state", 0.3
@@ -190,8 +194,8 @@ def test_hubs_and_wide_rows(kernels, d, dtype, monkeypatch):
     ):
         one = problem(seed, 6, 31, d, 0.8, "symmetric", True, fusion, dtype)
         for merged in (False, fusion != "none"):
-            fast = run(kernels, one, fusion, source, merged)
-            truth = run(reference, one, fusion, source, merged)
+            fast = run(kernels, one, fusion, source, merged, merged)
+            truth = run(reference, one, fusion, source, merged, merged)
             for name, value in truth.items():
                 assert_agrees(fast[name] / 16, value / 16, dtype, name)
 
@@ -245,7 +249,7 @@ def test_inputs_stay_as_they_are(kernels):
     one = problem(7, 6, 5, 4, 0.5, "symmetric", False, "projection", np.float64)
     graph, p, z, *_ = one
     before = p.copy(), z.copy()
-    _, _, saved = kernels.layer(graph, p, z, None, None, "projection", "message", 1.0)
+    *_, saved = kernels.layer(graph, p, z, p, z, "projection", "message", 1.0)
     d = np.ones_like(z)
     kernels.layer_adjoint(graph, d, d, d, d, saved, "projection", "message", 1.0)
     np.testing.assert_array_equal(p, before[0])

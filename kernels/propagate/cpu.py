@@ -369,50 +369,30 @@ def _sums(total, before, none):
 
 
 @inlined()
-def _line_of_sum(a, b, n, j):
-    """a[n, j : j + W] + b[n, j : j + W], of those that are there."""
-    line = zero(a)
-    if len(a):
-        line = load(a, n, j)
-    if len(b):
-        line = line + load(b, n, j)
-    return line
-
-
-@inlined()
-def _entry_of_sum(a, b, n, j):
-    """The same for one number."""
-    entry = a.dtype.type(0)
-    if len(a):
-        entry = a[n, j]
-    if len(b):
-        entry += b[n, j]
-    return entry
-
-
-@inlined()
-def _gradient_dot(a, b, n, c):
-    """⟨a[n] + b[n], c[n]⟩, of those that are there."""
+def _dot_of_sum(f, x, g, y, n, c):
+    """⟨f·x[n] + g·y[n], c[n]⟩."""
     d, w = c.shape[1], LINE // c.itemsize
+    f_, g_ = spread_over(f, c), spread_over(g, c)
     lanes = zero(c)
     for j in range(0, d - w + 1, w):
-        lanes = lanes + _line_of_sum(a, b, n, j) * load(c, n, j)
+        lanes = lanes + (f_ * load(x, n, j) + g_ * load(y, n, j)) * load(c, n, j)
     result = total(lanes)
     for j in range(d - d % w, d):
-        result += _entry_of_sum(a, b, n, j) * c[n, j]
+        result += (f * x[n, j] + g * y[n, j]) * c[n, j]
     return result
 
 
 @parallel()
 def _rows_adjoint(
-    d_p,
-    d_z,
-    d_p_sum,
-    d_z_sum,
+    p0,
+    p1,
+    of_p,
+    z0,
+    z1,
+    of_z,
     fusion,
     from_state,
     merged,
-    begins,
     scale,
     a,
     c,
@@ -427,77 +407,73 @@ def _rows_adjoint(
 ):
     """Row by row: what the residuals pass on, and send∘ the messages' gradients d_e, d_c.
 
-    Where the streams are merged, residual_z and d_c take the parallel stream's part too; where the
-    sums begin with this layer, the residuals take their gradients once more. `send` is not read
-    where it is all ones (`unit`). Each table is met once, a line at a time.
+    The gradient of z' is of_z[0]·z0 + of_z[1]·z1, and what its residual passes on takes the factors
+    of_z[2], of_z[3]; likewise for p'. Factors instead of questions: a table that is not there is
+    another one times 0, so that the loop over a row has no branches. Where the streams are merged,
+    residual_z and d_c take the parallel stream's part too. `send` is not read where it is all ones
+    (`unit`). Each table is met once, a line at a time.
     """
     both = merged or len(residual_p) > 0
-    none = d_c[:0]
     d, w = d_c.shape[1], LINE // d_c.itemsize
+    state = d_c.dtype.type(1 if from_state else 0)
     for n in nb.prange(len(d_c)):
         s = d_c.dtype.type(1) if unit else send[n]
-        t = rs = rt2 = d_c.dtype.type(0)
+        t = rs = rt2 = by_g = d_c.dtype.type(0)
         if fusion == PROJECTION:
-            t = _gradient_dot(d_z, d_z_sum, n, c) * scale * inverse[n]
+            t = _dot_of_sum(of_z[0], z0, of_z[1], z1, n, c) * scale * inverse[n]
             rs, rt2 = r[n] * scale, -2 * r[n] * t
         elif fusion == SUMMATION:
-            t = scale
-        s_, t_, rs_, rt2_ = (
-            spread_over(s, d_c),
-            spread_over(t, d_c),
-            spread_over(rs, d_c),
-            spread_over(rt2, d_c),
+            by_g = scale
+        s_, t_, rt2_ = spread_over(s, d_c), spread_over(t, d_c), spread_over(rt2, d_c)
+        rs_, by_g_, state_ = (
+            spread_over(1 + rs, d_c),
+            spread_over(by_g, d_c),
+            spread_over(state, d_c),
         )
+        z0_, z1_ = spread_over(of_z[0], d_c), spread_over(of_z[1], d_c)
+        z2_, z3_ = spread_over(of_z[2], d_c), spread_over(of_z[3], d_c)
+        p0_, p1_ = spread_over(of_p[0], d_c), spread_over(of_p[1], d_c)
+        p2_, p3_ = spread_over(of_p[2], d_c), spread_over(of_p[3], d_c)
         for j in range(0, d - w + 1, w):
-            g = _line_of_sum(d_z, d_z_sum, n, j)
-            of_c = g
-            if fusion == PROJECTION:
-                of_c = g + rs_ * g + t_ * load(a, n, j) + rt2_ * load(c, n, j)
+            x, y, of_c = load(z0, n, j), load(z1, n, j), load(c, n, j)
+            g = z0_ * x + z1_ * y
+            kept = z2_ * x + z3_ * y
+            to_c = rs_ * g + t_ * load(a, n, j) + rt2_ * of_c
             if both:
-                passed = _line_of_sum(d_p, d_p_sum, n, j)
-                of_e = passed
-                if fusion == PROJECTION:
-                    of_e = passed + t_ * load(c, n, j)
-                elif fusion == SUMMATION:
-                    of_e = passed + t_ * g
-                if from_state:
-                    passed = of_e
-                if begins:
-                    passed = passed + _line_of_sum(d_p_sum, none, n, j)
+                x, y = load(p0, n, j), load(p1, n, j)
+                fused = t_ * of_c + by_g_ * g
+                to_e = p0_ * x + p1_ * y + fused
+                passed = p2_ * x + p3_ * y + state_ * fused
                 if merged:
-                    g, of_c = g + passed, of_c + of_e
+                    kept, to_c = kept + passed, to_c + to_e
                 else:
                     store(passed, residual_p, n, j)
-                    store(s_ * of_e, d_e, n, j)
-            if begins:
-                g = g + _line_of_sum(d_z_sum, none, n, j)
-            store(g, residual_z, n, j)
-            store(s_ * of_c, d_c, n, j)
+                    store(s_ * to_e, d_e, n, j)
+            store(kept, residual_z, n, j)
+            store(s_ * to_c, d_c, n, j)
         for j in range(d - d % w, d):
-            g = _entry_of_sum(d_z, d_z_sum, n, j)
-            of_c = g
-            if fusion == PROJECTION:
-                of_c += rs * g + t * a[n, j] + rt2 * c[n, j]
+            g = of_z[0] * z0[n, j] + of_z[1] * z1[n, j]
+            kept = of_z[2] * z0[n, j] + of_z[3] * z1[n, j]
+            to_c = (1 + rs) * g + t * a[n, j] + rt2 * c[n, j]
             if both:
-                passed = _entry_of_sum(d_p, d_p_sum, n, j)
-                of_e = passed
-                if fusion == PROJECTION:
-                    of_e += t * c[n, j]
-                elif fusion == SUMMATION:
-                    of_e += t * g
-                if from_state:
-                    passed = of_e
-                if begins:
-                    passed += _entry_of_sum(d_p_sum, none, n, j)
+                fused = t * c[n, j] + by_g * g
+                to_e = of_p[0] * p0[n, j] + of_p[1] * p1[n, j] + fused
+                passed = of_p[2] * p0[n, j] + of_p[3] * p1[n, j] + state * fused
                 if merged:
-                    g, of_c = g + passed, of_c + of_e
+                    kept, to_c = kept + passed, to_c + to_e
                 else:
                     residual_p[n, j] = passed
-                    d_e[n, j] = s * of_e
-            if begins:
-                g += _entry_of_sum(d_z_sum, none, n, j)
-            residual_z[n, j] = g
-            d_c[n, j] = s * of_c
+                    d_e[n, j] = s * to_e
+            residual_z[n, j] = kept
+            d_c[n, j] = s * to_c
+
+
+def _factors(gradient, of_sum, begins, stand_in):
+    """Two tables and the four factors of `_rows_adjoint` for a gradient and that of a sum."""
+    there = [gradient is not None, of_sum is not None]
+    passed = [there[0], there[1] * (2 if begins else 1)]
+    tables = (stand_in if gradient is None else gradient, stand_in if of_sum is None else of_sum)
+    return *tables, np.array(there + passed, stand_in.dtype)
 
 
 @parallel(fastmath=FAST)
@@ -577,23 +553,20 @@ def layer_adjoint(
     both = fusion != "none"
     from_state = source == "state"
     scale = some.dtype.type(scale)
-    d_p, d_z, d_p_sum, d_z_sum = (none if g is None else g for g in (d_p, d_z, d_p_sum, d_z_sum))
     dense = fusion in ("linear", "vanilla")
     back = adjacency.transposed
     at_once = merged and not dense  # the streams' gradients meet in the pass over the rows
     d_c, residual_z = empty_like(some), empty_like(some)
     apart = both and not at_once
     d_e, residual_p = (empty_like(some), empty_like(some)) if apart else (none, none)
-    projection = saved if fusion == "projection" else (none, none, flat_none, flat_none)
+    projection = saved if fusion == "projection" else (some, some, flat_none, flat_none)
+    begins_here = begins and not dense
     _rows_adjoint(
-        d_p,
-        d_z,
-        d_p_sum,
-        d_z_sum,
+        *_factors(d_p, d_p_sum, begins_here, some),
+        *_factors(d_z, d_z_sum, begins_here, some),
         {"projection": PROJECTION, "summation": SUMMATION}.get(fusion, PLAIN),
         from_state,
         at_once,
-        begins and not dense,
         scale,
         *projection,
         back.scale_in,
@@ -616,7 +589,7 @@ def layer_adjoint(
             residual_p[...] = d_e
         if begins:
             for residual, d_sum in ((residual_p, d_p_sum), (residual_z, d_z_sum)):
-                if len(d_sum):
+                if d_sum is not None:
                     _add(residual, d_sum, residual)
         if merged:  # one table took both messages
             _add(d_c, d_e, d_c)

@@ -39,6 +39,11 @@ class Device:
         """Whether steps work on arrays of fixed shape, so that the host need not wait for sizes."""
         return self.kernels.backend is not None
 
+    @property
+    def cares_for_order(self) -> bool:
+        """Whether the order of nodes is worth a thought: caches of a core, not a whole GPU's."""
+        return self.kernels.backend is None
+
     def place(self, x: Any) -> Any:
         """`x` with its NumPy arrays on the device: an array, or a (named) tuple of anything."""
         return self.kernels.place(x)

@@ -8,6 +8,7 @@ D^-½ A D^-½; with self-loops A + I and D + 1).
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse as sp
 
 from .data.dataset import Csr
 from .kernels.propagate import Adjacency
@@ -37,6 +38,16 @@ def _scales(degrees, normalization: str):
         return inverse, None
     root = np.sqrt(inverse)
     return root, root
+
+
+def reordered(csr: Csr, n_columns: int, nodes: np.ndarray) -> Csr:
+    """A U × I pattern with user nodes[u] in row u and item nodes[U + i] − U in column i."""
+    n_rows = len(csr.indptr) - 1
+    ones = np.ones(len(csr.indices), np.int8)
+    matrix = sp.csr_matrix((ones, csr.indices, csr.indptr), shape=(n_rows, n_columns))
+    matrix = matrix[nodes[:n_rows]][:, nodes[n_rows:] - n_rows]
+    matrix.sort_indices()
+    return Csr(matrix.indptr.astype(np.int32), matrix.indices.astype(np.int32))
 
 
 def adjacency(

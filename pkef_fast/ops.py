@@ -82,17 +82,21 @@ def _stack_adjoint(kernels, saved, needs, d_out):
 stack = Op("stack", _stack, _stack_adjoint)
 
 
-def _stack_rows(kernels, users, items):
+def _stack_rows(kernels, users, items, *, order=None):
+    """Users' rows, then items'; in a `locality.NodeOrder` where one is given."""
     expect(
         users.shape[1] == items.shape[1],
         "stack_rows",
         f"users have {users.shape[1]} columns, items {items.shape[1]}",
     )
-    return kernels.linear.stack(users, items), (len(users),)
+    nodes = None if order is None else order.nodes
+    return kernels.linear.stack(users, items, nodes), (len(users), order)
 
 
 def _stack_rows_adjoint(kernels, saved, needs, d_out):
-    (n_users,) = saved
+    n_users, order = saved
+    if order is not None:
+        (d_out,) = kernels.pme.gather((d_out,), order.places)
     return d_out[:n_users], d_out[n_users:]
 
 

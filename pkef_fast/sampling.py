@@ -39,9 +39,10 @@ class Rows(NamedTuple):
 class CompactBatch(NamedTuple):
     """A batch over its own distinct nodes: what the heads work on.
 
-    nodes (B,) int32 rising, users first; n_users of them are users; pairs by term, in the compact
-    numbers, rows [positives; negatives]. In a batch of fixed shape nodes and ends that are left
-    over are −1, and counts () int32 are the rows of each term.
+    nodes (B,) int32 rising, users first: places in the model's node order, if it has one; n_users
+    of them are users; pairs by term, in the compact numbers, rows [positives; negatives]. In a
+    batch of fixed shape nodes and ends that are left over are −1, and counts () int32 are the rows
+    of each term.
     """
 
     nodes: np.ndarray
@@ -55,9 +56,16 @@ class CompactBatch(NamedTuple):
 
 
 def compacted(
-    rows: Mapping[Term, Rows], n_users: int, n_items: int, kernels: Kernels
+    rows: Mapping[Term, Rows],
+    n_users: int,
+    n_items: int,
+    kernels: Kernels,
+    places: np.ndarray | None = None,
 ) -> CompactBatch:
-    """The batch in compact numbers; terms without rows are left out."""
+    """The batch in compact numbers; terms without rows are left out.
+
+    `places` (U + I,) int32 are the nodes' places in the model's node order.
+    """
     lists, terms, xp = [], [], kernels.xp
     for term, (users, positives, negatives) in rows.items():
         if len(users):
@@ -65,6 +73,8 @@ def compacted(
             lists.append(xp.concatenate([users, users]).astype(np.int32))
             lists.append(xp.concatenate([positives, negatives]).astype(np.int32) + n_users)
     lists = [numbers.astype(np.int32, copy=False) for numbers in lists]
+    if places is not None:
+        lists = [places[numbers] for numbers in lists]
     nodes, compact = kernels.pme.compact(lists, n_users + n_items)
     pairs = {
         term: kernels.pme.index_pairs(compact[2 * i], compact[2 * i + 1], len(nodes))
@@ -98,8 +108,14 @@ class Sampler:
     whole data set does not (spec "Loss").
     """
 
-    def __init__(self, dataset: Dataset, config: Config, kernels: Kernels):
-        self.config, self.kernels = config, kernels
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: Config,
+        kernels: Kernels,
+        places: np.ndarray | None = None,
+    ):
+        self.config, self.kernels, self.places = config, kernels, places
         self.n_users, self.n_items = dataset.n_users, dataset.n_items
         n_behaviors = len(dataset.behaviors)
         live = [k for k in range(n_behaviors) if config.coefficients[k] > 0]
@@ -199,4 +215,5 @@ class Sampler:
         """Batch `index` of the epoch with these users."""
         size = self.config.batch_users
         users = epoch_users[index * size : (index + 1) * size]
-        return compacted(self.rows(users, step), self.n_users, self.n_items, self.kernels)
+        rows = self.rows(users, step)
+        return compacted(rows, self.n_users, self.n_items, self.kernels, self.places)

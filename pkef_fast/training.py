@@ -47,7 +47,8 @@ class Trainer:
 
     def __init__(self, model: Pkef, dataset: Dataset):
         self.model, self.dataset = model, dataset
-        self.sampler = Sampler(dataset, model.config, model.device.kernels)
+        places = None if model.order is None else model.order.places
+        self.sampler = Sampler(dataset, model.config, model.device.kernels, places)
         self.step = 0
         self.step_seconds: list[float] = []
         xp = model.device.xp

@@ -5,7 +5,8 @@ affine_adjoint(d_y, x, weight, with_bias=True, need_x=True) → (d_x, d_weight, 
     d_x = d_y·weightᵀ, d_weight = xᵀ·d_y, d_bias = column sums of d_y; None where not wanted
 activate(x, kind, slope=0.1) → y, kind one of KINDS
 activate_adjoint(d_y, y, kind, slope=0.1) → d_x, from the output y alone
-stack(a, b) → (n + m, c): the rows of a (n, c), then those of b (m, c), a new array
+stack(a, b, nodes=None) → (n + m, c): the rows of a (n, c), then those of b (m, c), a new array;
+                          row r is number nodes[r] of these, nodes (n + m,) int32, where given
 total(*parts) → Σ parts, in their order, a new array; parts of one shape, one or more
 
     x (n, a), weight (a, c), bias (c,) or None, y (n, c); activations take any shape; F throughout.

@@ -118,8 +118,16 @@ def total(*parts):
     return result
 
 
-def stack(a, b):
-    """Rows of a, then rows of b; the result starts at a cache line, as gathers want it."""
+@parallel()
+def _stack(a, b, nodes, y):
+    for r in nb.prange(len(y)):
+        n = np.int64(nodes[r]) if len(nodes) else np.int64(r)
+        for j in range(y.shape[1]):
+            y[r, j] = a[n, j] if n < len(a) else b[n - len(a), j]
+
+
+def stack(a, b, nodes=None):
+    """Rows of a, then rows of b, or these in the order `nodes`; starts at a cache line."""
     y = empty((len(a) + len(b), a.shape[1]), a.dtype)
-    y[: len(a)], y[len(a) :] = a, b
+    _stack(a, b, np.empty(0, np.int32) if nodes is None else nodes, y)
     return y

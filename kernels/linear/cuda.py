@@ -103,11 +103,11 @@ class Form(Launchers):
         )
         return out
 
-    def stack(self, a, b):
-        """Rows of a, then rows of b."""
+    def stack(self, a, b, nodes=None):
+        """Rows of a, then rows of b; in the order `nodes` where it is given."""
         y = self.xp.empty((len(a) + len(b), a.shape[1]), a.dtype)
         y[: len(a)], y[len(a) :] = a, b
-        return y
+        return y if nodes is None else y[nodes]
 
     def total(self, *parts):
         """Sum of arrays of one shape, in their order; up to three in one launch."""

@@ -49,6 +49,7 @@ def total(*parts):
     return result
 
 
-def stack(a, b):
-    """Rows of a, then rows of b."""
-    return np.concatenate([a, b])
+def stack(a, b, nodes=None):
+    """Rows of a, then rows of b; in the order `nodes` where it is given."""
+    rows = np.concatenate([a, b])
+    return rows if nodes is None else rows[nodes]

@@ -9,8 +9,9 @@ import numpy as np
 from .. import graph, ops
 from ..autograd import Tensor, no_grad
 from ..config import Config
-from ..data.dataset import Dataset
+from ..data.dataset import Csr, Dataset
 from ..device import Device
+from ..locality import node_order
 from ..presets import PRESETS, preset
 from ..ranking import TableRanker
 from ..sampling import CompactBatch, Term
@@ -57,14 +58,11 @@ class Pkef:
         self.n_behaviors = len(dataset.behaviors)
         self.dtype = np.dtype(config.precision).type
         self.head = HEADS[config.head](config, self.n_behaviors)
-        self.graphs = tuple(
-            device.place(
-                graph.adjacency(
-                    csr, self.n_items, config.normalization, config.self_loops, self.dtype
-                )
-            )
-            for csr in dataset.interactions
-        )
+        self.order = None  # of the nodes in the tables that are propagated
+        if device.cares_for_order:
+            row_bytes = config.d * np.dtype(self.dtype).itemsize
+            self.order = node_order(dataset.interactions, self.n_items, row_bytes, device.kernels)
+        self.graphs = tuple(self._graph(csr) for csr in dataset.interactions)
         values = self.initial() if parameters is None else parameters
         self.parameters = {
             name: Tensor(
@@ -74,6 +72,19 @@ class Pkef:
             )
             for name in self.shapes()
         }
+
+    def _graph(self, interactions: Csr):
+        """A behaviour's adjacency in the model's node order."""
+        config = self.config
+        if self.order is not None:
+            interactions = graph.reordered(interactions, self.n_items, self.order.nodes)
+        settings = (config.normalization, config.self_loops, self.dtype)
+        return self.device.place(graph.adjacency(interactions, self.n_items, *settings))
+
+    def _table(self) -> Tensor:
+        """E (N, d): what both streams start from."""
+        users, items = self.parameters["user_embedding"], self.parameters["item_embedding"]
+        return ops.stack_rows(users, items, order=self.order)
 
     @staticmethod
     def default_preset(dataset_name: str) -> str:
@@ -117,8 +128,7 @@ class Pkef:
         )
         with_parallel = config.fusion != "none"
         parallel = frozenset(term.k for term in own) if with_parallel else frozenset()
-        table = ops.stack_rows(self.parameters["user_embedding"], self.parameters["item_embedding"])
-        P, Z = streams(table, self.graphs, config, self.parameters, parallel, read)
+        P, Z = streams(self._table(), self.graphs, config, self.parameters, parallel, read)
         scores: dict[Part, Tensor] = {}
         if read:
             # The heads see the batch's nodes alone; a table that nobody reads is not gathered, and
@@ -171,13 +181,20 @@ class Pkef:
     def cascade_tables(self, behaviors: Iterable[int]) -> dict[int, np.ndarray]:
         """Z^k (N, d) of these behaviours, nothing recorded."""
         with no_grad():
-            table = ops.stack_rows(
-                self.parameters["user_embedding"], self.parameters["item_embedding"]
-            )
             _, Z = streams(
-                table, self.graphs, self.config, self.parameters, frozenset(), frozenset(behaviors)
+                self._table(),
+                self.graphs,
+                self.config,
+                self.parameters,
+                frozenset(),
+                frozenset(behaviors),
             )
-        return {k: tensor.data for k, tensor in Z.items()}
+        if self.order is None:
+            return {k: tensor.data for k, tensor in Z.items()}
+        tables = self.device.kernels.pme.gather(
+            [tensor.data for tensor in Z.values()], self.order.places
+        )
+        return dict(zip(Z, tables, strict=True))
 
     def scorer(self, k: int | None = None):
         """The `kernels.rank` scorer of behaviour k (default: the target) with today's tables."""

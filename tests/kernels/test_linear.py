@@ -113,6 +113,8 @@ def test_stack_puts_rows_below_rows(kernels, n, m):
     assert found.shape == (n + m, 2)
     np.testing.assert_array_equal(found[:n], a)
     np.testing.assert_array_equal(found[n:], b)
+    nodes = np.random.default_rng(1).permutation(n + m).astype(np.int32)
+    np.testing.assert_array_equal(kernels.stack(a, b, nodes), found[nodes])
 
 
 @EACH

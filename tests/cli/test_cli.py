@@ -247,6 +247,14 @@ def check_refusal(result, words):
     assert result.stdout == ""
 
 
+def test_held_out_items_that_were_trained_are_counted(tmp_path):
+    buys = np.zeros((6, 8))
+    buys[np.arange(6), [0, 1, 2, 3, 4, 5]] = 1
+    folder = release(tmp_path / "shop", buy=sp.csr_matrix(buys), test=[0, 7, None, 3, 1, 1])
+    result = call("train", "--dataset", folder, "--out", tmp_path / "r", *QUICK)
+    assert "2 of 5 held-out items are also train 'buy' interactions" in result.stderr
+
+
 BAD_CALLS = {
     "no such file": (["train", "--dataset", "nowhere"], ["nowhere"]),
     "no such data dir": (["train", "--dataset", "taobao", "--data-dir", "none"], ["none"]),

@@ -1,0 +1,29 @@
+"""Â x of one behaviour's graph by other libraries; values are stored, as they need them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from pkef_fast.kernels.propagate import Adjacency
+
+
+def torch_csr(graph: Adjacency) -> torch.Tensor:
+    """Â as a sparse CSR tensor with 32-bit indices, the fastest that PyTorch's product takes."""
+    n_nodes = len(graph.indptr) - 1
+    values = graph.scale_out.repeat(np.diff(graph.indptr)) * graph.scale_in[graph.indices]
+    arrays = (graph.indptr, graph.indices, values)
+    return torch.sparse_csr_tensor(*map(torch.from_numpy, arrays), size=(n_nodes, n_nodes))
+
+
+def torch_product(graph: Adjacency, x: np.ndarray) -> Callable[[], torch.Tensor]:
+    """A call that makes Â x; nothing is recorded for gradients."""
+    matrix, dense = torch_csr(graph), torch.from_numpy(x)
+
+    def product():
+        with torch.inference_mode():
+            return matrix @ dense
+
+    return product

@@ -28,7 +28,7 @@ def main() -> None:
     options.add_argument("--evaluations", type=int, default=20)
     args = options.parse_args()
 
-    from pkef_fast import PKEF, load_dataset
+    from pkef_fast import PKEF, benchmark, load_dataset
     from pkef_fast.device import set_threads
     from pkef_fast.graph import adjacency
     from pkef_fast.models.pkef import Pkef
@@ -53,7 +53,11 @@ def main() -> None:
     # SciPy's matrix and result belong to the yardstick, so the peak is read before it is made.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     # In the data set's own order: the model's is a part of what is measured.
-    product = scipy_product(adjacency(data.interactions[0], data.n_items), config.d)
+    graph = adjacency(data.interactions[0], data.n_items)
+    (x,) = benchmark.tables(1, len(graph.indptr) - 1, config.d, trainer.model.dtype)
+    product = statistics.median(
+        benchmark.in_turns({"T": benchmark.scipy_product(graph, x)}, benchmark.ROUNDS)["T"]
+    )
     step, evaluation = (
         statistics.median(times) for times in (trainer.step_seconds[1:], evaluations)
     )
@@ -63,23 +67,6 @@ def main() -> None:
         f"{evaluation * 1e3:.0f} ms = {evaluation / product:.1f} T | {peak / 2**20:.0f} MiB | "
         f"{start:.1f} s | {platform.processor() or platform.machine()} |"
     )
-
-
-def scipy_product(graph, d: int) -> float:
-    """Median seconds of SciPy's product with a graph's adjacency."""
-    import numpy as np
-    import scipy.sparse as sp
-
-    n_nodes = len(graph.indptr) - 1
-    values = np.repeat(graph.scale_out, np.diff(graph.indptr))
-    matrix = sp.csr_matrix((values, graph.indices, graph.indptr), shape=(n_nodes, n_nodes))
-    x = np.random.default_rng(0).normal(size=(n_nodes, d)).astype(np.float32)
-    times = []
-    for _ in range(21):
-        start = time.perf_counter()
-        matrix @ x
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import click
 
 from ..errors import PkefError
+from .bench import bench
 from .config import config
 from .data import data
 from .doctor import doctor
@@ -44,5 +45,5 @@ def main() -> None:
     """
 
 
-for command in (train, evaluate, recommend, data, config, doctor):
+for command in (train, evaluate, recommend, data, config, doctor, bench):
     main.add_command(command)

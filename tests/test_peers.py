@@ -40,13 +40,14 @@ def official_fixtures():
 
 
 @pytest.mark.parametrize("sparse", ["both", "coo", "csr"])
-@pytest.mark.parametrize("path", official_fixtures())
+@pytest.mark.parametrize("path", list(official_fixtures()))
 def test_the_torch_step_is_that_of_the_fixtures(path, sparse):
     peer = the_torch_peer()
     z = dict(np.load(path))
     fields = json.loads(str(z["config"]))
     behaviors = [f"b{k}" for k in range(len(fields["layers"]))]
     config = Config(precision="float64").replaced(**fields).checked(behaviors)
+    assert peer.covers(config)
     parameters = {n.removeprefix("param."): v for n, v in z.items() if n.startswith("param.")}
     training = peer.Training(
         dataset_of(z, behaviors, z["test_item"]), config, parameters, sparse=sparse

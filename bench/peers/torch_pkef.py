@@ -20,7 +20,7 @@ from pkef_fast.data.dataset import Dataset
 from pkef_fast.graph import adjacency
 from pkef_fast.kernels.propagate import EPSILON, Adjacency
 
-from .products import torch_csr
+from .torch_product import matrix_of
 
 # How a product is differentiated. "coo" and "csr": by autograd alone, which transposes a CSR matrix
 # anew in every step. "both": Âᵀ is kept beside Â, the fastest of the three and the default.
@@ -29,6 +29,21 @@ SPARSE = ("both", "coo", "csr")
 # A part of the loss: (k, None) behaviour k's own, (k, j) what j and k differ in, in the loss of k.
 Term = tuple[int, int | None]
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # users, positives, negatives
+
+
+def covers(config: Config) -> bool:
+    """Whether this is a model that is written here: the official preset, of any size."""
+    return (
+        config.fusion == "projection"
+        and config.fusion_source == "state"
+        and config.head == "pme"
+        and config.projection_level == "side"
+        and config.gate == "shared"
+        and config.unique_positives == "target_only"
+        and config.loss_reduction == "mean"
+        and config.adam_form == "tensorflow"
+        and not config.self_loops
+    )
 
 
 class _Product(torch.autograd.Function):
@@ -46,9 +61,9 @@ class Spread:
     """x → Â x, differentiable."""
 
     def __init__(self, graph: Adjacency, sparse: str):
-        self.matrix, self.transposed = torch_csr(graph), None
+        self.matrix, self.transposed = matrix_of(graph), None
         if sparse == "both":
-            self.transposed = torch_csr(graph.transposed)
+            self.transposed = matrix_of(graph.transposed)
         elif sparse == "coo":
             self.matrix = self.matrix.to_sparse_coo().coalesce()
 

@@ -39,6 +39,7 @@ from .output import ProgressReport, note, print_json, print_protocols, print_tab
 
 EVAL_EVERY = 5
 METRICS = ("HR@10", "NDCG@10")
+PRECISIONS = ("float32", "float64", "bf16-gather")
 INTERRUPTED = 130  # the shell's code for a program ended by Ctrl-C
 
 
@@ -66,6 +67,12 @@ INTERRUPTED = 130  # the shell's code for a program ended by Ctrl-C
 )
 @protocol_option
 @threads_option
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    help="Of tables and kernels; bf16-gather: float32, but tables that neighbour sums read are in "
+    "16 bits [default: float32].",
+)
 @click.option(
     "--gather",
     default="exact",
@@ -96,6 +103,7 @@ def train(
     eval_every,
     protocol,
     threads,
+    precision,
     gather,
     tensor_cores,
     no_capture,
@@ -113,7 +121,10 @@ def train(
     in_use = set_threads(threads)
     names_of(protocol or "paper")
     place = make_device(device, gather=gather, tensor_cores=tensor_cores, capture=not no_capture)
-    changes = {**without_none(epochs=epochs, seed=seed), **assignments(sets)}
+    changes = {
+        **without_none(epochs=epochs, seed=seed, precision=precision),
+        **assignments(sets),
+    }
     if resume is not None:
         refused = without_none(
             dataset=dataset,
@@ -122,6 +133,7 @@ def train(
             model=model,
             preset=preset,
             seed=seed,
+            precision=precision,
             config=config_file,
             out=out,
         )

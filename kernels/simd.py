@@ -8,6 +8,9 @@ overlapping arrays. With a line as a type of its own, a kernel says what stays i
     store(line, y, n, j)
     total(line)                            # sum of the lanes, in a fixed order
 
+    number(x, n, j)                        # x[n, j] alone
+
+A table of uint16 holds bfloat16 numbers: its lines and numbers are float32, widened when loaded.
 Lines take + and * with lines of their kind, and `spread_over(value, x)` fills one with a number. On
 a machine with narrower vectors LLVM splits a line; results do not depend on the width.
 """
@@ -22,6 +25,11 @@ from numba.extending import intrinsic, models, overload, register_model
 from .memory import LINE
 
 INDEX = ir.IntType(32)  # of lanes, in LLVM's language
+
+
+def _element(table):
+    """What the numbers of a table are once they are loaded."""
+    return types.float32 if table.dtype == types.uint16 else table.dtype
 
 
 class Line(types.Type):
@@ -60,7 +68,7 @@ def _fill(builder, value, vector):
 @intrinsic
 def zero(typingctx, x):
     """The line of zeros for a table's dtype."""
-    line = Line(x.dtype)
+    line = Line(_element(x))
 
     def codegen(context, builder, signature, values):
         return ir.Constant(context.get_value_type(line), None)
@@ -71,26 +79,48 @@ def zero(typingctx, x):
 @intrinsic
 def spread_over(typingctx, value, x):
     """The line that holds `value`, of the table's dtype, in every lane."""
-    line = Line(x.dtype)
+    line = Line(_element(x))
 
     def codegen(context, builder, signature, values):
         return _fill(builder, values[0], context.get_value_type(line))
 
-    return line(x.dtype, x), codegen
+    return line(line.element, x), codegen
 
 
 @intrinsic
 def load(typingctx, x, row, column):
     """x[row, column : column + W]; aligned to an element only."""
-    line = Line(x.dtype)
+    line = Line(_element(x))
 
     def codegen(context, builder, signature, values):
-        vector = context.get_value_type(line)
-        value = builder.load(_pointer(context, builder, x, *values, vector))
+        wide = context.get_value_type(line)
+        stored = ir.VectorType(context.get_value_type(x.dtype), line.lanes)
+        value = builder.load(_pointer(context, builder, x, *values, stored))
         value.align = x.dtype.bitwidth // 8
-        return value
+        return _widened(builder, value, wide, ir.VectorType(INDEX, line.lanes))
 
     return line(x, types.int64, types.int64), codegen
+
+
+@intrinsic
+def number(typingctx, x, row, column):
+    """x[row, column]."""
+    element = _element(x)
+
+    def codegen(context, builder, signature, values):
+        stored = context.get_value_type(x.dtype)
+        value = builder.load(_pointer(context, builder, x, *values, stored))
+        return _widened(builder, value, context.get_value_type(element), INDEX)
+
+    return element(x, types.int64, types.int64), codegen
+
+
+def _widened(builder, value, wide, bits):
+    """bfloat16 numbers, the upper halves of float32, as such; anything else as it is."""
+    if value.type == wide:
+        return value
+    halves = ir.Constant(bits, 16 if bits == INDEX else [16] * bits.count)
+    return builder.bitcast(builder.shl(builder.zext(value, bits), halves), wide)
 
 
 @intrinsic

@@ -62,9 +62,11 @@ def _row_bytes(table) -> int:
     return table.shape[-1] * table.itemsize
 
 
-def _edges(adjacency: Adjacency) -> int:
-    """Rows that one product gathers."""
-    return len(adjacency.indices) + adjacency.self_loop * (len(adjacency.indptr) - 1)
+def _product_bytes(adjacency: Adjacency, table) -> int:
+    """Bytes that one product gathers."""
+    rows = len(adjacency.indices) + adjacency.self_loop * (len(adjacency.indptr) - 1)
+    narrow = adjacency.gather != "exact" and table.dtype == np.float32
+    return rows * _row_bytes(table) // (2 if narrow else 1)
 
 
 class Moved(NamedTuple):
@@ -76,16 +78,14 @@ class Moved(NamedTuple):
 
 def _spread(args, result) -> Moved:
     adjacency, x = args["adjacency"], args["x"]
-    edges = _edges(adjacency)
-    return Moved(edges * _row_bytes(x), array_bytes(adjacency, result))
+    return Moved(_product_bytes(adjacency, x), array_bytes(adjacency, result))
 
 
 def _layer(args, result) -> Moved:
     p, z, sums = args["p"], args["z"], [args["p_sum"], args["z_sum"]]
     tables = 1 if p is None or p is z else 2
-    edges = _edges(args["adjacency"])
     return Moved(
-        tables * edges * _row_bytes(z),
+        tables * _product_bytes(args["adjacency"], z),
         array_bytes(list(args.values()), result) + array_bytes(sums),  # sums: read and written
     )
 
@@ -93,8 +93,8 @@ def _layer(args, result) -> Moved:
 def _layer_adjoint(args, result) -> Moved:
     some = result[1]
     tables = 1 if args["merged"] or args["fusion"] == "none" else 2
-    edges = _edges(args["adjacency"])
-    return Moved(tables * edges * _row_bytes(some), array_bytes(list(args.values()), result))
+    gathered = tables * _product_bytes(args["adjacency"], some)
+    return Moved(gathered, array_bytes(list(args.values()), result))
 
 
 def _rows_of_tables(args, result) -> Moved:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from .errors import InputError, did_you_mean
 from .fields import Fields, field, plain, wrong
 
@@ -102,7 +104,21 @@ class Config(Fields):
     batch_users: int = field(256, "users of a step", low=1)
     samples_per_user: int = field(40, "most positives of a user, behaviour and step", low=1)
     seed: int = field(42, "of tables and samples; official 42", low=0, high=2**63 - 1)
-    precision: str = field("float32", "of tables and kernels", choices=("float32", "float64"))
+    precision: str = field(
+        "float32",
+        "of tables and kernels; bf16-gather: float32, but what neighbour sums read is in 16 bits",
+        choices=("float32", "float64", "bf16-gather"),
+    )
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of parameters, tables and sums."""
+        return np.dtype("float32" if self.precision == "bf16-gather" else self.precision)
+
+    @property
+    def gather(self) -> str:
+        """How the tables that neighbour sums read are stored: `kernels.propagate.GATHERS`."""
+        return "bfloat16" if self.precision == "bf16-gather" else "exact"
 
     def checked(self, behaviors: Sequence[str]) -> Config:
         """This config with behaviour names resolved, or an InputError naming the wrong field.

@@ -56,6 +56,7 @@ def adjacency(
     normalization: str = "left",
     self_loops: bool = False,
     dtype: type = np.float32,
+    gather: str = "exact",
 ) -> Adjacency:
     """The normalised adjacency of one behaviour's (U × I) interactions, (U+I) nodes."""
     n_users = len(interactions.indptr) - 1
@@ -77,6 +78,7 @@ def adjacency(
         unit_out=scale_out is None,
         self_loop=int(self_loops),
         chunks=balanced_chunks(indptr),
+        gather=gather,
     )
 
 

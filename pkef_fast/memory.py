@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from .config import Config
 
 INDEX = 4  # bytes of an index
@@ -21,7 +19,7 @@ def training_bytes(config: Config, n_users: int, n_items: int, edges: Sequence[i
     Counted are parameters with gradient and moments, patterns, what the streams save for their
     adjoint, and the rows of a batch; not what the driver and the compiled kernels take.
     """
-    item = np.dtype(config.precision).itemsize
+    item = config.dtype.itemsize
     n_nodes, n_behaviors = n_users + n_items, len(edges)
     table = n_nodes * config.d * item
     parameters = 4 * table

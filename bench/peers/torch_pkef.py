@@ -243,7 +243,7 @@ class Training:
     """Makes steps: sample, forward, backward, update."""
 
     def __init__(self, dataset: Dataset, config: Config, parameters: Mapping, **options):
-        dtype = np.dtype(config.precision)
+        dtype = config.dtype
         graphs = [
             adjacency(csr, dataset.n_items, config.normalization, config.self_loops, dtype.type)
             for csr in dataset.interactions

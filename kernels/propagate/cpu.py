@@ -16,6 +16,7 @@ from ..memory import LINE, empty, empty_like
 from ..simd import load, spread_over, store, total, zero
 from . import EPSILON
 from .gather import gather_row
+from .narrow import narrow
 
 __all__ = ["layer", "layer_adjoint", "project", "project_adjoint", "spread"]
 
@@ -108,6 +109,8 @@ def _gather(indptr, indices, chunks, x, scale_out, self_loop, keep, y):
 
 def _pattern(adjacency, x):
     """What `_gather` and its like take of a graph and of a table that is already scaled."""
+    if adjacency.gather == "bfloat16" and x.dtype == np.float32:
+        x = narrow(x)
     return (
         adjacency.indptr,
         adjacency.indices,

@@ -123,7 +123,10 @@ def shape_of(d: int, dtype: np.dtype) -> Shape:
 
 
 class Form(Launchers):
-    """Launches propagate.cu; `gather` says how the tables to gather from are stored."""
+    """Launches propagate.cu; `gather` says how the tables to gather from are stored.
+
+    An adjacency that has a say of its own goes before it.
+    """
 
     __all__ = ("layer", "layer_adjoint", "project", "project_adjoint", "spread")
     source, instances = SOURCE, INSTANCES
@@ -148,19 +151,23 @@ class Form(Launchers):
             found = self._plans[key] = (alive, placed)
         return found[1]
 
-    def _storage(self, dtype) -> str:
-        """How a table of this type is stored to gather from."""
-        return STORED[self.gather] if dtype == np.float32 else "Same"
+    def _gather_of(self, adjacency) -> str:
+        """How tables are stored to gather from: the pattern's own way before the device's."""
+        return self.gather if adjacency.gather == "exact" else adjacency.gather
 
-    def _stored(self, x):
+    def _storage(self, adjacency, dtype) -> str:
+        """What a table of this type is stored as."""
+        return STORED[self._gather_of(adjacency)] if dtype == np.float32 else "Same"
+
+    def _stored(self, adjacency, x):
         """The table x, stored to gather from."""
-        stored = self._storage(x.dtype)
+        stored = self._storage(adjacency, x.dtype)
         if stored == "Same":
             return x
         if x.shape[1] % 4:
             raise ValueError(
-                f"tables in {self.gather} need columns in fours, not d = {x.shape[1]}; gather "
-                "exactly, or choose another d."
+                f"tables in {self._gather_of(adjacency)} need columns in fours, not d = "
+                f"{x.shape[1]}; gather exactly, or choose another d."
             )
         y = self.xp.empty(x.shape, np.uint16)
         self.kernel(f"narrow<{stored}>")(
@@ -196,8 +203,8 @@ class Form(Launchers):
         plan, shape = self._plan(adjacency), shape_of(d, x0.dtype)
         added0 = (*added0, None, None, None)[:3]
         kind = C_TYPES[x0.dtype]
-        stored, gather0 = self._storage(x0.dtype), self._stored(x0)
-        gather1 = None if x1 is None else self._stored(x1)
+        stored, gather0 = self._storage(adjacency, x0.dtype), self._stored(adjacency, x0)
+        gather1 = None if x1 is None else self._stored(adjacency, x1)
         partial = self.xp.empty((max(plan.segments, 1), streams, d), x0.dtype)
         pattern = self._pattern(adjacency)
         tables = (x0, x1, *added0, added1, y0, y1, partial, np.int32(d))
@@ -314,7 +321,7 @@ class Form(Launchers):
         kind, shape, plan = C_TYPES[z.dtype], shape_of(d, z.dtype), self._plan(adjacency)
         streams = 1 if p is None or p is z else 2
         pattern = self._pattern(adjacency)
-        stored = self._storage(z.dtype)
+        stored = self._storage(adjacency, z.dtype)
         there = chunks_of(shape.width, stored)
         chunks = next((count for count in there if shape.chunks <= count), None)
         if chunks is None:  # too wide for registers
@@ -332,8 +339,8 @@ class Form(Launchers):
                 *codes,
             )
             return
-        x_z = self._stored(z)
-        x_p = self._stored(p) if streams == 2 else None
+        x_z = self._stored(adjacency, z)
+        x_p = self._stored(adjacency, p) if streams == 2 else None
         partial = self.xp.empty((max(plan.segments, 1), streams, d), z.dtype)
         rest = (p, z, *outputs, partial, scale, *codes, np.int32(shape.lanes))
         options = f"{shape.width}, {chunks}, {streams}"

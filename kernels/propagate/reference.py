@@ -9,11 +9,20 @@ from . import EPSILON
 __all__ = ["layer", "layer_adjoint", "project", "project_adjoint", "spread"]
 
 
+def bf16(x):
+    """float32 numbers rounded to bfloat16, to nearest and ties to even, as float32."""
+    bits = x.view(np.uint32)
+    upper = (bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000
+    return np.where(np.isnan(x), x, upper.astype(np.uint32).view(np.float32))
+
+
 def spread(adjacency, x):
     """y = Â x."""
     indptr, indices = adjacency.indptr, adjacency.indices
     rows = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
     scaled = adjacency.scale_in[:, None] * x
+    if adjacency.gather == "bfloat16" and x.dtype == np.float32:
+        scaled = bf16(scaled)
     y = scaled * x.dtype.type(adjacency.self_loop)
     np.add.at(y, rows, scaled[indices])
     return adjacency.scale_out[:, None] * y

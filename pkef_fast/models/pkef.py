@@ -56,11 +56,11 @@ class Pkef:
         self.config, self.device = config, device
         self.n_users, self.n_items = dataset.n_users, dataset.n_items
         self.n_behaviors = len(dataset.behaviors)
-        self.dtype = np.dtype(config.precision).type
+        self.dtype = config.dtype.type
         self.head = HEADS[config.head](config, self.n_behaviors)
         self.order = None  # of the nodes in the tables that are propagated
         if device.cares_for_order:
-            row_bytes = config.d * np.dtype(self.dtype).itemsize
+            row_bytes = config.d * config.dtype.itemsize
             self.order = node_order(dataset.interactions, self.n_items, row_bytes, device.kernels)
         self.graphs = tuple(self._graph(csr) for csr in dataset.interactions)
         values = self.initial() if parameters is None else parameters
@@ -78,7 +78,7 @@ class Pkef:
         config = self.config
         if self.order is not None:
             interactions = graph.reordered(interactions, self.n_items, self.order.nodes)
-        settings = (config.normalization, config.self_loops, self.dtype)
+        settings = (config.normalization, config.self_loops, self.dtype, config.gather)
         return self.device.place(graph.adjacency(interactions, self.n_items, *settings))
 
     def _table(self) -> Tensor:

@@ -96,6 +96,21 @@ def test_resume_goes_on_to_more_epochs(run, shop, tmp_path):
     assert (folder / "model.npz").read_bytes() == (whole / "model.npz").read_bytes()
 
 
+def test_a_run_with_narrow_gathers_keeps_them(shop, run, tmp_path):
+    folder, where = tmp_path / "r", ("train", "--dataset", shop, "--precision", "bf16-gather")
+    call(*where, "--out", folder, *QUICK)
+    assert 'precision = "bf16-gather"' in (folder / "config.toml").read_text()
+    assert (folder / "model.npz").read_bytes() != (run / "model.npz").read_bytes()
+    line = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    assert line["HR@10"] == last_json(call("evaluate", folder, "--json"))["metrics"]["HR@10"]
+    result = call("train", "--resume", folder, "--precision", "float32", code=2)
+    check_refusal(result, ["--precision", "--resume"])
+    call("train", "--resume", folder, "--epochs", 4)
+    call(*where, "--out", tmp_path / "whole", "--set", "d=8", "--epochs", 4)
+    assert (folder / "model.npz").read_bytes() == (tmp_path / "whole/model.npz").read_bytes()
+    assert PKEF.load(folder).model.dtype is np.float32
+
+
 def test_evaluate(run, tmp_path):
     ranks = tmp_path / "ranks.csv"
     result = call("evaluate", run, "--cutoffs", "5,10", "--ranks", ranks, "--json")

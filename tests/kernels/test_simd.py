@@ -6,7 +6,7 @@ import numba as nb
 import numpy as np
 import pytest
 
-from pkef_fast.kernels.simd import load, spread_over, store, total, zero
+from pkef_fast.kernels.simd import load, number, spread_over, store, total, zero
 
 
 @nb.njit  # not cached: a cache does not see that simd.py changed
@@ -38,3 +38,23 @@ def test_lines(column, dtype):
     while len(halves) > 1:
         halves = halves[: len(halves) // 2] + halves[len(halves) // 2 :]
     assert found == halves[0]
+
+
+@nb.njit
+def _widened(x, row, column, y):
+    """y rows: a line of the bfloat16 table x, twice it, and its numbers one by one."""
+    line = load(x, row, column) + zero(x)
+    store(line, y, 0, 0)
+    store(spread_over(np.float32(2), x) * line, y, 1, 0)
+    for j in range(16):
+        y[2, j] = number(x, row, column + j)
+
+
+@pytest.mark.parametrize("column", [0, 1, 3])
+def test_a_line_of_bfloat16_numbers_is_float32(column):
+    rng = np.random.default_rng(column)
+    bits = rng.integers(0, 2**16, (3, 16 + 5)).astype(np.uint16) & 0xBFFF  # below 2
+    y = np.empty((3, 16), np.float32)
+    _widened(bits, 2, column, y)
+    wanted = (bits[2, column : column + 16].astype(np.uint32) << 16).view(np.float32)
+    np.testing.assert_array_equal(y, [wanted, 2 * wanted, wanted])

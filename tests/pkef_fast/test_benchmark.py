@@ -64,6 +64,13 @@ def test_a_layers_bytes_are_those_of_its_shapes(data):
     )  # θ, m, v read and written, the gradient read
 
 
+def test_narrow_gathers_move_half_the_bytes(data):
+    exact, narrow = (recorded(data, precision=name)[0] for name in ("float32", "bf16-gather"))
+    for name, stage in exact.items():
+        if name.startswith("propagate"):
+            assert stage.gathered == 2 * narrow[name].gathered > 0
+
+
 def test_every_stage_of_a_step_is_there_and_the_step_is_the_same(data):
     stages, trainer = recorded(data)
     assert {"sample", "experts", "experts, adjoint", "loss", "update"} <= set(stages)

@@ -257,6 +257,23 @@ def test_options_reach_the_kernels(data):
         assert parameters(model)[name].tobytes() != parameters(exact)[name].tobytes()
 
 
+def test_narrow_gathers_of_a_config_reach_every_device(data):
+    fields = {**SMALL, "epochs": 1}
+    exact, *narrow = (
+        PKEF("official", place, precision=precision, **fields).fit(data)
+        for place, precision in (
+            ("cpu", "float32"),
+            ("cpu", "bf16-gather"),
+            ("reference", "bf16-gather"),
+            (emulated(), "bf16-gather"),
+        )
+    )
+    name = "user_embedding"
+    for model in narrow:
+        assert model.history[0]["loss"] == pytest.approx(exact.history[0]["loss"], rel=0.05)
+        assert parameters(model)[name].tobytes() != parameters(exact)[name].tobytes()
+
+
 def test_the_package_needs_no_cupy():
     """Importing and training on the CPU import no CuPy, whether it is installed or not."""
     code = (

@@ -66,8 +66,8 @@ def bench(dataset, data_dir, behaviors, preset, sets, rounds, peers, threads, as
     listed = None
     if others is not None:
 
-        def listed(trainer, x):
-            return others.peers(trainer, x, in_use)
+        def listed(trainer, graph, x):
+            return others.peers(trainer, graph, x, in_use)
 
     found = benchmark.measure(data, config, preset, in_use, rounds, listed)
     if as_json:

@@ -28,6 +28,7 @@ from . import evaluation
 from .config import Config
 from .data.dataset import Dataset
 from .device import Device, device
+from .graph import adjacency
 from .kernels import OPERATIONS, bandwidth
 from .kernels.memory import empty
 from .kernels.propagate import Adjacency
@@ -81,12 +82,18 @@ def _spread(args, result) -> Moved:
     return Moved(_product_bytes(adjacency, x), array_bytes(adjacency, result))
 
 
+def _grown(args) -> int:
+    """Bytes of the layer sums that are written where they were read: all but those that begin."""
+    sums = ((args["p_sum"], args["p"]), (args["z_sum"], args["z"]))
+    return array_bytes([total for total, before in sums if total is not before])
+
+
 def _layer(args, result) -> Moved:
-    p, z, sums = args["p"], args["z"], [args["p_sum"], args["z_sum"]]
+    p, z = args["p"], args["z"]
     tables = 1 if p is None or p is z else 2
     return Moved(
         tables * _product_bytes(args["adjacency"], z),
-        array_bytes(list(args.values()), result) + array_bytes(sums),  # sums: read and written
+        array_bytes(list(args.values()), result) + _grown(args),
     )
 
 
@@ -340,7 +347,7 @@ def measure(
     preset: str,
     threads: int,
     rounds: int = ROUNDS,
-    peers: Callable[[Trainer, np.ndarray], list[Peer]] | None = None,
+    peers: Callable[[Trainer, Adjacency, np.ndarray], list[Peer]] | None = None,
 ) -> Report:
     """Time the stages of training steps and evaluations, and what stands beside them.
 
@@ -355,13 +362,16 @@ def measure(
     rounds : int
         How many times everything is measured.
     peers : callable, optional
-        (trainer, a table (N, d)) → peers to measure along.
+        (trainer, the first behaviour's graph, a table (N, d)) → peers to measure along.
     """
     recorder = Recorder(device("cpu"))
     trainer = Trainer(Pkef(config, dataset, recorder.device), dataset)
     model = trainer.model
     recorder.name_graphs(dataset.behaviors, model.graphs)
     graph, dtype = model.graphs[0], model.dtype
+    # T and peers have the data set's own node order: the model's is a part of what is measured.
+    settings = (config.normalization, config.self_loops, dtype)
+    plain = adjacency(dataset.interactions[0], dataset.n_items, *settings)
     n_nodes = dataset.n_users + dataset.n_items
     x, p, z, p_sum, z_sum = tables(5, n_nodes, config.d, dtype)
     ring = [table.reshape(-1) for table in tables(COPIES, n_nodes, config.d, dtype)]
@@ -393,9 +403,9 @@ def measure(
     def recorded(what, call):
         return lambda: stages[what].append(recorder.record(call))
 
-    found = [] if peers is None else peers(trainer, x)
+    found = [] if peers is None else peers(trainer, plain, x)
     calls = {
-        T: scipy_product(graph, x),
+        T: scipy_product(plain, x),
         PRODUCT: lambda: propagate.spread(graph, x),
         LAYER: layer,
         "copy": copies,

@@ -16,6 +16,7 @@ import statistics
 import numpy as np
 
 from pkef_fast.benchmark import PRODUCT, STEP, Peer
+from pkef_fast.kernels.propagate import Adjacency
 from pkef_fast.training import Trainer
 
 LIBRARIES = ("torch", "implicit")
@@ -27,9 +28,9 @@ def missing() -> list[str]:
     return [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
 
 
-def peers(trainer: Trainer, x: np.ndarray, threads: int) -> list[Peer]:
+def peers(trainer: Trainer, graph: Adjacency, x: np.ndarray, threads: int) -> list[Peer]:
     """Peers of a model that is trained, and of the product of its first graph with x (N, d)."""
-    config, data, graph = trainer.model.config, trainer.dataset, trainer.model.graphs[0]
+    config, data = trainer.model.config, trainer.dataset
     view = data.behaviors[0]
     found = []
     if "torch" not in missing():

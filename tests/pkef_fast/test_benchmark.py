@@ -56,8 +56,8 @@ def test_a_layers_bytes_are_those_of_its_shapes(data):
                 stage = stages[f"propagate {name}: both streams from one table{back}"]
                 assert stage.gathered == edges * row
         assert edges == len(trainer.model.graphs[k].indices)
-    # p, z, p', z', c; r and 1/(⟨c,c⟩ + ε) of each node; the pattern. A lone layer has no sums yet.
-    wanted = 5 * table + 2 * table // D + array_bytes(trainer.model.graphs[-1])
+    # p, z, p', z', c and both sums, which begin here; r and 1/(⟨c,c⟩ + ε) of each node; the pattern
+    wanted = 7 * table + 2 * table // D + array_bytes(trainer.model.graphs[-1])
     assert stages[f"propagate {data.behaviors[-1]}: both streams"].streamed == wanted
     assert stages["update"].streamed == 7 * sum(
         tensor.data.nbytes for tensor in trainer.model.parameters.values()
@@ -108,7 +108,7 @@ def test_the_yardsticks_compute_what_they_time(data):
 def test_a_report_adds_up(data, name, changes):
     peer = benchmark.Peer("a nap", "step", seconds=lambda: 0.25)
     config = config_of(data, name, **changes)
-    found = measure(data, config, name, 1, rounds=2, peers=lambda trainer, x: [peer])
+    found = measure(data, config, name, 1, rounds=2, peers=lambda trainer, graph, x: [peer])
     rows = {row.what: row for row in found.rows}
     step = rows["a step"]
     parts = found.rows[: found.rows.index(step)]

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from .. import evaluation, toml
+from ..config import PRECISIONS
 from ..data import Dataset, load_dataset
 from ..device import GATHERS, set_threads
 from ..device import device as make_device
@@ -39,7 +40,6 @@ from .output import ProgressReport, note, print_json, print_protocols, print_tab
 
 EVAL_EVERY = 5
 METRICS = ("HR@10", "NDCG@10")
-PRECISIONS = ("float32", "float64", "bf16-gather")
 INTERRUPTED = 130  # the shell's code for a program ended by Ctrl-C
 
 

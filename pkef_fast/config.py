@@ -16,6 +16,8 @@ import numpy as np
 from .errors import InputError, did_you_mean
 from .fields import Fields, field, plain, wrong
 
+PRECISIONS = ("float32", "float64", "bf16-gather")
+
 
 @dataclass(frozen=True)
 class Config(Fields):
@@ -107,7 +109,7 @@ class Config(Fields):
     precision: str = field(
         "float32",
         "of tables and kernels; bf16-gather: float32, but what neighbour sums read is in 16 bits",
-        choices=("float32", "float64", "bf16-gather"),
+        choices=PRECISIONS,
     )
 
     @property
@@ -117,7 +119,7 @@ class Config(Fields):
 
     @property
     def gather(self) -> str:
-        """How the tables that neighbour sums read are stored: `kernels.propagate.GATHERS`."""
+        """How the tables that neighbour sums read are stored; see `kernels.propagate`."""
         return "bfloat16" if self.precision == "bf16-gather" else "exact"
 
     def checked(self, behaviors: Sequence[str]) -> Config:

@@ -70,7 +70,6 @@ import numpy as np
 EPSILON = 1e-12
 FUSIONS = ("projection", "vanilla", "summation", "linear", "none")
 SOURCES = ("message", "state")
-GATHERS = ("exact", "bfloat16")
 
 
 class Adjacency(NamedTuple):
@@ -79,7 +78,7 @@ class Adjacency(NamedTuple):
     indptr (N+1,) int32 rising from 0; indices (E,) int32, rising in a row, 0 ≤ i < N;
     scale_in, scale_out (N,) F; unit_in, unit_out say that the scale is all ones;
     self_loop 0 or 1; chunks (C+1,) int32: row bounds of pieces with about equal work;
-    gather, one of GATHERS: how tables that are gathered over it are stored.
+    gather, "exact" or "bfloat16": how tables that are gathered over it are stored.
     """
 
     indptr: np.ndarray

@@ -1,10 +1,14 @@
-"""An emulated device that records array operations too, so that a whole step can be replayed.
+"""An emulated device with CuPy's manners, which records array operations as well as launches.
 
-On a GPU a captured step holds every launch, those of the array module included, and nothing that
-the host computed. Here arrays are `Recorded`: like CuPy's they never turn into Python numbers by
-themselves, their operations give arrays even without dimensions, and while a step is captured each
-operation is noted with the memory it reads and writes. A replay does them again in that memory.
-Whatever waits for the device in a capture (float, bool, a copy to the host) is an error.
+On a GPU arrays are no NumPy arrays: nothing turns them into one silently, none of NumPy's own
+functions takes them, and an array of the host cannot stand where one of the device must. Code that
+forgets this works on the plain emulator and breaks on a GPU; on a `Recorder` it breaks too.
+
+A captured step holds every launch, those of the array module included, and nothing that the host
+computed. While something is captured each operation is noted with the memory it reads and writes,
+and a replay does them again in that memory. Whatever waits for the device in a capture (float,
+bool, a copy to the host), brings something from the host or is not known to be launches alone is an
+error. `to_device`, `from_device` count copies and reads outside of captures.
 """
 
 from __future__ import annotations
@@ -12,53 +16,108 @@ from __future__ import annotations
 from types import ModuleType
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from cuda_emulator import ORDERS, EmulatorBackend, EmulatorError
+from pkef_fast.kernels.cuda import Pointers
+
+# What of the array module is only launches: CuPy's `concatenate` and `stack`, for example, bring a
+# table of addresses from the host, and its sorts and counts ask for sizes.
+LAUNCHES = {"ascontiguousarray", "full", "ones", "ones_like", "zeros", "zeros_like"}
 
 
-class Recorded(np.ndarray):
-    """An array of the recording device."""
+class Array(NDArrayOperatorsMixin):
+    """An array of the recording device; what CuPy's lacks, or this code does not use, it lacks."""
+
+    __slots__ = ("__weakref__", "memory")
+    __hash__ = None
 
     recorder: Recorder | None = None  # while something is captured
+    counting: Recorder | None = None  # whose copies are counted
+
+    def __init__(self, memory: np.ndarray):
+        self.memory = memory
+
+    shape = property(lambda self: self.memory.shape)
+    dtype = property(lambda self: self.memory.dtype)
+    size = property(lambda self: self.memory.size)
+    ndim = property(lambda self: self.memory.ndim)
+    nbytes = property(lambda self: self.memory.nbytes)
+    flags = property(lambda self: self.memory.flags)
+
+    def __len__(self):
+        return len(self.memory)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    # ---- what CuPy refuses -----------------------------------------------------------------------
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError("an array of the device does not become one of NumPy by itself")
+
+    def __array_function__(self, function, types, args, kwargs):
+        raise TypeError(f"np.{function.__name__} of a device's array; wanted the device's xp")
+
+    # ---- operations ------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
-        plain = [np.asarray(x) if isinstance(x, Recorded) else x for x in inputs]
-        target = None if out is None else np.asarray(out[0])
+        plain = [_operand(x) for x in inputs]
+        target = None if out is None else out[0].memory
 
         def compute(into):
             return getattr(ufunc, method)(*plain, out=into, **kwargs)
 
         result = np.asarray(compute(target))
         _note(lambda: compute(result))
-        return result.view(Recorded) if out is None else out[0]
-
-    def __array_function__(self, function, types, args, kwargs):
-        raise EmulatorError(f"np.{function.__name__} of a device's array; wanted the device's xp")
+        return Array(result) if out is None else out[0]
 
     def __setitem__(self, index, value):
-        plain, index, value = np.asarray(self), _plain(index), np.asarray(value)
-        plain[index] = value
-        _note(lambda: plain.__setitem__(index, value))
-
-    def copy(self, order="C"):
-        return _made(lambda: np.asarray(self).copy(order))
-
-    def astype(self, dtype, **kwargs):
-        return _made(lambda: np.asarray(self).astype(dtype))
-
-    def sum(self, *args, **kwargs):
-        return _made(lambda: np.asarray(np.asarray(self).sum(*args, **kwargs)))
+        index, value = _index(index), _operand(value)
+        self.memory[index] = value
+        _note(lambda: self.memory.__setitem__(index, value))
 
     def __getitem__(self, index):
-        found = np.asarray(np.asarray(self)[_plain(index)])
-        if not np.may_share_memory(found, np.asarray(self)):  # an index of arrays makes a new one
-            return _made(lambda: np.asarray(np.asarray(self)[_plain(index)]))
-        return found.view(Recorded)
+        index = _index(index)
+        found = np.asarray(self.memory[index])
+        if not np.may_share_memory(found, self.memory):  # an index of arrays makes a new one
+            return _made(lambda: np.asarray(self.memory[index]))
+        return Array(found)
+
+    def reshape(self, *shape):
+        return Array(self.memory.reshape(*shape))
+
+    def copy(self):
+        return _made(lambda: self.memory.copy())
+
+    def astype(self, dtype, copy=True):
+        if not copy and self.dtype == dtype:
+            return self
+        return _made(lambda: self.memory.astype(dtype))
+
+    def _reduced(self, name, *args, **kwargs):
+        return _made(lambda: np.asarray(getattr(self.memory, name)(*args, **kwargs)))
+
+    def sum(self, *args, **kwargs):
+        return self._reduced("sum", *args, **kwargs)
+
+    def min(self):
+        return self._reduced("min")
+
+    def max(self):
+        return self._reduced("max")
+
+    def all(self):
+        return self._reduced("all")
+
+    # ---- what waits for the device ---------------------------------------------------------------
 
     def _wait(self):
-        if Recorded.recorder is not None:
+        if Array.recorder is not None:
             raise EmulatorError("the host reads a number of the device in a capture")
-        return np.asarray(self)
+        if Array.counting is not None:
+            Array.counting.from_device += 1
+        return self.memory
 
     def __float__(self):
         return float(self._wait())
@@ -72,63 +131,78 @@ class Recorded(np.ndarray):
     def __bool__(self):
         return bool(self._wait())
 
-    def tolist(self):
-        return self._wait().tolist()
+
+def _operand(x):
+    """The memory of a device's array; a number; TypeError for an array of the host."""
+    if isinstance(x, Array):
+        return x.memory
+    if isinstance(x, np.ndarray):
+        raise TypeError("an array of NumPy where one of the device is wanted")
+    return x
 
 
-def _plain(x):
-    """NumPy's own arrays for recorded ones, also in lists and tuples."""
-    if isinstance(x, (list, tuple)):
-        return type(x)(map(_plain, x))
-    return np.asarray(x) if isinstance(x, Recorded) else x
+def _index(index):
+    if isinstance(index, tuple):
+        return tuple(map(_operand, index))
+    return _operand(index)
+
+
+def _deep(x):
+    """`_operand` in lists and tuples too."""
+    return type(x)(map(_deep, x)) if isinstance(x, (list, tuple)) else _operand(x)
 
 
 def _note(again) -> None:
-    if Recorded.recorder is not None:
-        Recorded.recorder.operations.append(again)
+    if Array.recorder is not None:
+        Array.recorder.operations.append(again)
 
 
 def _made(compute):
     """The array of `compute()`, made again in the same memory by a replay."""
     result = compute()
     _note(lambda: np.copyto(result, compute()))
-    return result.view(Recorded)
+    return Array(result)
 
 
 class _Module(ModuleType):
-    """What of NumPy the device's code may call, on recorded arrays."""
+    """What of NumPy the device's code may call, on the device's arrays."""
 
-    def __init__(self):
+    ndarray = Array
+
+    def __init__(self, recorder: Recorder):
         super().__init__("recorded")
+        self._recorder = recorder
 
     def __getattr__(self, name):
         function = getattr(np, name)
-        if isinstance(function, (type, np.ufunc)):
+        if isinstance(function, type):
             return function
 
-        def recorded(*args, **kwargs):
-            args = [_plain(x) for x in args]
-            return _made(lambda: np.asarray(function(*args, **kwargs)))
+        def called(*args, **kwargs):
+            if Array.recorder is not None and name not in LAUNCHES:
+                raise EmulatorError(f"xp.{name} in a capture: not known to be launches alone")
+            plain = [_deep(x) for x in args]
+            return _made(lambda: np.asarray(function(*plain, **kwargs)))
 
-        return recorded
+        return called
 
     @staticmethod
     def empty(shape, dtype=float):
-        array = np.empty(shape, dtype)
-        array.reshape(-1).view(np.uint8)[:] = 0xFF  # a NaN, or −1
-        return array.view(Recorded)
+        memory = np.empty(shape, dtype)
+        memory.reshape(-1).view(np.uint8)[:] = 0xFF  # a NaN, or −1
+        return Array(memory)
 
     def empty_like(self, prototype, dtype=None):
         return self.empty(prototype.shape, dtype or prototype.dtype)
 
-    @staticmethod
-    def asarray(x, dtype=None):
-        """No copy of a device's array, as CuPy's; a copy of a host's, which a capture forbids."""
-        if isinstance(x, Recorded) and dtype in (None, x.dtype):
-            return x
-        if Recorded.recorder is not None and not isinstance(x, Recorded):
+    def asarray(self, x, dtype=None):
+        """No copy of a device's array; a copy of a host's, which a capture forbids."""
+        if isinstance(x, Array):
+            return x.astype(x.dtype if dtype is None else dtype, copy=False)
+        if Array.recorder is not None:
             raise EmulatorError("a copy to the device in a capture")
-        return np.array(x, dtype).view(Recorded)
+        self._recorder.to_device += 1
+        return Array(np.array(x, dtype, order="C"))
 
 
 class Recorder(EmulatorBackend):
@@ -136,9 +210,11 @@ class Recorder(EmulatorBackend):
 
     def __init__(self, orders=ORDERS[:1]):
         super().__init__(orders)
-        self.xp = _Module()
+        self.xp = _Module(self)
         self.operations: list = []
         self.captures = 0
+        self.to_device = self.from_device = 0
+        Array.counting = self
 
     def module(self, source, instances):
         module = super().module(source, instances)
@@ -147,22 +223,26 @@ class Recorder(EmulatorBackend):
             function = module(name)
 
             def launch(grid, block, args, shared_mem=0):
-                function(grid, block, args, shared_mem)
-                _note(lambda: function(grid, block, args, shared_mem))
+                plain = tuple(map(_argument, args))
+                function(grid, block, plain, shared_mem)
+                _note(lambda: function(grid, block, plain, shared_mem))
 
             return launch
 
         return kernel
 
+    def to_host(self, array) -> np.ndarray:
+        return np.array(array._wait())
+
     def capture(self, function):
         """Records what `function()` does. It is done at once, so the first replay does nothing."""
         self.captures += 1
         operations = self.operations = []
-        Recorded.recorder = self
+        Array.recorder = self
         try:
             kept = function()
         finally:
-            Recorded.recorder = None
+            Array.recorder = None
 
         made = [True]
 
@@ -175,3 +255,10 @@ class Recorder(EmulatorBackend):
 
         replay.kept = kept
         return replay
+
+
+def _argument(value):
+    """A launch's argument as the emulator takes it; arrays must be the device's."""
+    if isinstance(value, Pointers):
+        return Pointers(map(_operand, value.arrays))
+    return _operand(value)

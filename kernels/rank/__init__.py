@@ -90,7 +90,8 @@ def slots(n_behaviors: int, own: int) -> list[int]:
 
 def float_type(scorer: Scorer) -> np.dtype:
     """The one dtype F of a scorer's arrays; ValueError where they differ."""
-    dtypes = {part.dtype for part in scorer if isinstance(part, np.ndarray)}
+    # A device's arrays are not NumPy's; numbers have no axes.
+    dtypes = {part.dtype for part in scorer if getattr(part, "ndim", 0)}
     if len(dtypes) > 1:
         names = ", ".join(sorted(map(str, dtypes)))
         raise ValueError(f"the arrays of a {type(scorer).__name__} must share one dtype: {names}.")

@@ -11,7 +11,16 @@ import pytest
 from forms import emulated
 from recorder import Recorder
 
-from pkef_fast import PKEF, DeviceError, TrainingError, autograd, memory
+from cuda_emulator import EmulatorError
+from pkef_fast import (
+    PKEF,
+    DeviceError,
+    Recommender,
+    TrainingError,
+    autograd,
+    evaluation,
+    memory,
+)
 from pkef_fast import device as devices
 from pkef_fast.data import generate
 from pkef_fast.device import device
@@ -92,6 +101,94 @@ def test_a_captured_step_is_replayed_with_all_that_changes_on_the_device(data):
         assert value.tobytes() == parameters(models[1])[name].tobytes(), name
     assert models[0].history == models[1].history
     assert_alike(models[0], PKEF("official", **fields).fit(data), "float32")
+
+
+COPIED_IN = 2  # learning rates and clock, once an epoch; its users are drawn on the device
+
+
+def test_a_step_copies_nothing_between_host_and_device(data, monkeypatch):
+    """The host gives an epoch's rates and clock, and takes its losses; nothing in between."""
+    recorder = Recorder()
+    place = devices.on(recorder, "recorder", capture=True)
+    config = preset("official", NAMES).replaced(**{**SMALL, "batch_users": 4}).checked(NAMES)
+    trainer = Trainer(Pkef(config, data, place), data)
+    assert trainer.steps_per_epoch == 10
+    monkeypatch.setattr("pkef_fast.training.READ_EVERY", 4)
+    trainer.make_step()  # plans of the patterns are made in the first
+    copies = []
+    for _ in range(19):
+        recorder.to_device = recorder.from_device = 0
+        trainer.make_step()
+        copies.append((recorder.to_device, recorder.from_device))
+    quiet, losses, epoch = (0, 0), (0, 1), (COPIED_IN, 0)
+    of_an_epoch = [quiet] * 2 + [losses] + [quiet] * 3 + [losses] + [quiet] + [losses]
+    assert copies == [*of_an_epoch, epoch, *of_an_epoch]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"preset": "paper"}, {"head": "bilinear"}, {"fusion": "linear"}, {"fusion": "vanilla"}],
+    ids=str,
+)
+def test_everything_works_on_arrays_that_are_not_of_numpy(data, tmp_path, fields):
+    """Train, stop, go on, evaluate, recommend, save and load with CuPy's manners."""
+    place = devices.on(Recorder(), "recorder", capture=True)
+    fields = {**SMALL, "precision": "float64", **fields}
+    name = fields.pop("preset", "official")
+    PKEF(name, place, **{**fields, "epochs": 1}).fit(data, out=tmp_path / "run")
+    model = PKEF(name, place, **fields).fit(data, out=tmp_path / "run", resume=True, eval_every=1)
+    wanted = PKEF(name, **fields).fit(data, eval_every=1)
+    np.testing.assert_array_equal(model.evaluation.ranks, wanted.evaluation.ranks)
+    loaded = PKEF.load(tmp_path / "run", place)
+    for one in (model, loaded):
+        assert [r.item for r in one.recommend([3], 4)[3]] == [
+            r.item for r in wanted.recommend([3], 4)[3]
+        ]
+
+
+def test_graph_rank_works_on_arrays_that_are_not_of_numpy(data):
+    place = devices.on(Recorder(), "recorder")
+    for found, wanted in zip(
+        (one.ranks for one in _by_protocol(data, place)),
+        (one.ranks for one in _by_protocol(data, "cpu")),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(found, wanted)
+    popular = [
+        evaluation.evaluate(evaluation.popularity(data, one), data).ranks
+        for one in (place, device("cpu"))
+    ]
+    np.testing.assert_array_equal(*popular)
+
+
+def _by_protocol(data, place):
+    model = Recommender("graph-rank", device=place, precision="float64").fit(data)
+    return model.evaluate(data, protocol="all").protocols.values()
+
+
+def test_the_recorder_refuses_what_cupy_does():
+    place = devices.on(Recorder(), "recorder")
+    array, host = place.place(np.ones(4)), np.ones(4)
+    for wrong in (
+        lambda: np.asarray(array),
+        lambda: np.stack([array]),
+        lambda: array + host,
+        lambda: host + array,
+        lambda: array[host.astype(int)],
+        lambda: array.__setitem__(slice(2), host[:2]),
+        lambda: place.xp.concatenate([array, host]),
+        lambda: place.kernels.linear.total(array, host),
+    ):
+        with pytest.raises(TypeError):
+            wrong()
+    for wrong, sentence in (
+        (lambda: float(array[0]), "reads a number"),
+        (lambda: place.place(host), "a copy to the device"),
+        (lambda: place.to_host(array), "reads a number"),
+        (lambda: place.xp.stack([array]), "not known to be launches"),
+    ):
+        with pytest.raises(EmulatorError, match=sentence):
+            place.kernels.backend.capture(wrong)
 
 
 def test_a_run_repeats_bit_for_bit(data):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import tempfile
@@ -14,6 +15,9 @@ from . import C_TYPES, MAX_POINTERS, OPTIONS, Instance, Pointers, source_text
 # Every architecture has 48 KiB of shared memory a block; more must be asked for.
 SHARED_WITHOUT_ASKING = 48 * 1024
 _POINTERS = np.dtype([("at", np.uint64, (MAX_POINTERS,))])
+# A null pointer by value. For None some versions of CuPy leave the argument out of the launch, and
+# the driver then reads from address 0.
+_NULL = np.uint64(0)
 
 
 @functools.cache
@@ -39,11 +43,11 @@ def why_not(index: int) -> str | None:
     try:
         cuda = import_cupy().cuda
         count = cuda.runtime.getDeviceCount()
+        found = cuda.Device(index).compute_capability if index < count else None
     except Exception as error:  # no driver, one too old, a broken installation: CuPy's own words
         return f"CuPy finds no CUDA driver or no GPU ({_first_line(error)})"
-    if index >= count:
-        return f"there are {count} GPUs here, numbered from 0"
-    found = cuda.Device(index).compute_capability
+    if found is None:
+        return f"the GPUs here have the numbers 0 to {count - 1}" if count else "there is no GPU"
     if int(found) < OLDEST:
         return (
             f"its compute capability is {found[:-1]}.{found[-1]}; wanted at least "
@@ -64,7 +68,11 @@ class CupyBackend:
         self.device = self.xp.cuda.Device(index)
         self.capability = int(self.device.compute_capability)
         self._modules: dict = {}
-        self._pool = None  # of the captured graphs
+        # Stream and memory of the captured graphs. A graph keeps addresses: a pool of their own
+        # keeps them from anybody else. Graphs run one after the other, so they share it, and what
+        # one leaves free another may use; a pool gives a block again only to the stream it was
+        # for, so they share that too.
+        self._capturing: tuple | None = None
 
     def module(self, source: Path, instances: tuple[Instance, ...]):
         key = (source, instances)
@@ -75,28 +83,27 @@ class CupyBackend:
     def capture(self, function):
         """A CUDA graph of what `function()` launches."""
         cuda = self.xp.cuda
-        # A graph keeps addresses: a pool of their own keeps them from anybody else. Graphs run one
-        # after the other, so they share it, and what one leaves free another may use. Relaxed
-        # capture lets the pool ask the driver for memory, which needs what earlier runs held.
-        if self._pool is None:
-            self._pool = cuda.MemoryPool()
-        pool = self._pool
         self.xp.get_default_memory_pool().free_all_blocks()
         with self.device:
-            stream = cuda.Stream(non_blocking=True)
-            stream.wait_event(cuda.get_current_stream().record())
+            if self._capturing is None:
+                self._capturing = cuda.Stream(non_blocking=True), cuda.MemoryPool()
+            stream, pool = self._capturing
             with cuda.using_allocator(pool.malloc), stream:
+                # Relaxed, CuPy's default: the pool may ask the driver for memory.
                 stream.begin_capture()
                 try:
                     kept = function()
-                finally:
-                    graph = stream.end_capture()
+                except BaseException:
+                    with contextlib.suppress(Exception):  # the capture may be broken as well
+                        stream.end_capture()
+                    raise
+                graph = stream.end_capture()
 
         def replay():
             with self.device:
                 graph.launch(cuda.get_current_stream())
 
-        replay.kept = (pool, kept)
+        replay.kept = kept
         return replay
 
     def to_host(self, array) -> np.ndarray:
@@ -119,6 +126,11 @@ class CupyBackend:
             return "its memory is full; a smaller d, fewer layers or a smaller batch needs less"
         if isinstance(error, cuda.compiler.CompileException):
             return f"its kernels do not compile ({_first_line(error)})"
+        if isinstance(error, RuntimeError) and "libnvrtc" in str(error):
+            return (
+                "NVIDIA's compiler NVRTC is not installed (pip install 'pkef-fast[cuda12]' or "
+                "'pkef-fast[cuda13]' brings it)"
+            )
         broken = (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError)
         if isinstance(error, broken):
             return f"CUDA lost it or a kernel failed ({_first_line(error)})"
@@ -165,7 +177,9 @@ def _argument(value, name, index, array_type):
         if not value.flags.c_contiguous:
             raise ValueError(f"{name}: argument {index} is an array that is not in C order.")
         return value
-    if value is None or (isinstance(value, np.generic) and value.dtype in C_TYPES):
+    if value is None:
+        return _NULL
+    if isinstance(value, np.generic) and value.dtype in C_TYPES:
         return value
     if isinstance(value, Pointers):
         table = np.zeros(1, _POINTERS)  # an array of one element goes by value

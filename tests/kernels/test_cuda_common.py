@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from types import ModuleType
-
 import numpy as np
 import pytest
 
@@ -13,7 +9,6 @@ from cuda_emulator import EmulatorBackend, EmulatorError
 from cuda_emulator.common import INSTANCES, SOURCE
 from pkef_fast.kernels import cuda
 from pkef_fast.kernels.cuda import Instance, Pointers
-from pkef_fast.kernels.cuda.cupy_backend import _argument, import_cupy
 from pkef_fast.kernels.sample import reference as sample
 
 
@@ -270,35 +265,3 @@ def test_common_code_is_pasted_once_and_lines_keep_their_numbers(tmp_path):
     lines = cuda.source_text(source).splitlines()
     assert lines.count("int a;") == 1
     assert lines[lines.index("int c;") - 1] == '#line 3 "c.cu"'
-
-
-class Device(np.ndarray):
-    """Stands for CuPy's array type."""
-
-
-@pytest.mark.parametrize("value", [1, 1.0, True, np.zeros(3), "x", np.complex64(1)])
-def test_cupy_gets_no_argument_that_it_would_misread(value):
-    with pytest.raises(TypeError, match="argument 2 is"):
-        _argument(value, "kernel", 2, Device)
-
-
-def test_cupy_gets_the_arguments_it_understands():
-    array = np.zeros(3).view(Device)
-    for value in (array, None, np.int32(1), np.float32(1), np.uint64(1), np.bool_(True)):
-        assert _argument(value, "kernel", 0, Device) is value
-    with pytest.raises(ValueError, match="not in C order"):
-        _argument(np.zeros((3, 2)).T.view(Device), "kernel", 0, Device)
-
-
-@pytest.mark.parametrize("writable", [True, False])
-def test_cupy_is_given_a_cache_where_the_home_has_none(tmp_path, monkeypatch, writable):
-    home = tmp_path / "home"
-    if not writable:
-        home.write_text("no folder: nothing can be made in it, not even by root")
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("CUPY_CACHE_DIR", "")
-    monkeypatch.delenv("CUPY_CACHE_DIR")
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setitem(sys.modules, "cupy", ModuleType("cupy"))
-    import_cupy.__wrapped__()
-    assert ("CUPY_CACHE_DIR" in os.environ) != writable

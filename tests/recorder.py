@@ -204,6 +204,9 @@ class _Module(ModuleType):
         self._recorder.to_device += 1
         return Array(np.array(x, dtype, order="C"))
 
+    def asnumpy(self, x):
+        return self._recorder.to_host(x)
+
 
 class Recorder(EmulatorBackend):
     """The emulator whose captures hold array operations as well as launches."""

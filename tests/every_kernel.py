@@ -1,0 +1,265 @@
+"""Launches every CUDA kernel on problems that are small, yet of several blocks and with hubs.
+
+    python -m cuda_emulator.tsan every_kernel.py       (from tests/)
+
+prints as JSON, for each operation, which kernels ran and what the emulator said of them: under
+ThreadSanitizer that is whether threads race, in an ordinary process undefined behaviour, reads and
+writes out of bounds, and results that depend on the order of threads.
+
+    compute-sanitizer python tests/every_kernel.py --device 0
+
+is for a GPU: there each array has memory of its own, so that NVIDIA's tools see its bounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+
+import numpy as np
+from forms import Hosted, gpu
+
+from cuda_emulator import EmulatorBackend, EmulatorError
+from cuda_emulator.common import INSTANCES, SOURCE
+from pkef_fast.data.dataset import Csr
+from pkef_fast.graph import adjacency
+from pkef_fast.kernels import rank as rank_contract
+from pkef_fast.kernels.cuda import Pointers, launchers
+
+
+def draws(rng, *shape, dtype=np.float32):
+    """Normal numbers."""
+    return rng.normal(size=shape).astype(dtype)
+
+
+def pattern(rng, n_rows, n_columns, share):
+    """A random CSR pattern."""
+    rows, columns = np.nonzero(rng.random((n_rows, n_columns)) < share)
+    indptr = np.searchsorted(rows, np.arange(n_rows + 1))
+    return Csr(indptr.astype(np.int32), columns.astype(np.int32))
+
+
+def sample(form, rng):
+    """Draws of a batch in both layouts, an epoch's order, and the bookkeeping of a step."""
+    seen, users = pattern(rng, 12, 9, 0.4), np.array([3, 0, 11, 7], np.int32)
+    caps = np.where(np.diff(seen.indptr) < 9, np.minimum(np.diff(seen.indptr), 5), 0)
+    caps = caps.astype(np.int32)
+    form.philox4x32(rng.integers(0, 2**32, (300, 4), dtype=np.uint32), np.ones(2, np.uint32))
+    form.epoch_users(300, 300, 7, 1)
+    form.draw(*seen, 9, caps, users, 7, 2, 0)
+    clock = np.array([1, 6], np.uint32)
+    form.draw_slots(*seen, 9, caps, users, 7, clock, 0, 5)
+    form.take_users(np.arange(12, dtype=np.int32), clock, 4, users)
+    form.record([np.ones((), np.float64)] * 20, clock, np.zeros((3, 20)))
+    form.advance(clock)
+
+
+def propagate(form, rng):
+    """Layers of each fusion and their adjoints, over a graph with a row that is cut."""
+    kernels = launchers()["propagate"]
+    before, kernels.SEGMENT = kernels.SEGMENT, 8
+    try:
+        seen = pattern(rng, 9, 14, 0.5)
+        for d, fusion, source in (
+            (8, "projection", "state"),
+            (5, "summation", "message"),
+            (8, "linear", "state"),
+            (4, "vanilla", "message"),
+            (36, "none", "state"),
+            (1030, "projection", "state"),  # too wide for registers
+        ):
+            _layer(form, rng, adjacency(seen, 14, "symmetric", True), d, fusion, source)
+        graph = adjacency(seen, 14)
+        form.spread(graph, draws(rng, 23, 6))
+        a, c = draws(rng, 2, 23, 6)
+        out, r, inverse = form.project(a, c)
+        form.project_adjoint(out, a, c, r, inverse)
+        options = _options_of(form)
+        for options.gather in ("bfloat16", "float16"):
+            _layer(form, rng, graph, 8, "projection", "state")
+    finally:
+        kernels.SEGMENT = before
+
+
+def _options_of(form):
+    """The form that has the options: a GPU's stands behind one that moves arrays."""
+    return form._form if isinstance(form, Hosted) else form
+
+
+def _layer(form, rng, graph, d, fusion, source):
+    p, z, p_sum, z_sum, d_p, d_z, d_p_sum, d_z_sum = draws(rng, 8, 23, d)
+    p = None if fusion == "none" else p
+    shapes = {"linear": ((d, d), d), "vanilla": ((4 * d, 4), 4)}.get(fusion, ())
+    weights = [draws(rng, *np.atleast_1d(shape)) for shape in shapes]
+    settings = (fusion, source, 0.3, *weights)
+    *_, saved = form.layer(graph, p, z, p_sum, z_sum, *settings)
+    if fusion == "none":
+        d_p = d_p_sum = None
+    form.layer_adjoint(graph, d_p, d_z, d_p_sum, d_z_sum, saved, *settings)
+
+
+def pme(form, rng):
+    """All scores and adjoints of a batch whose ends take two blocks to sort, with a heavy node."""
+    left = rng.integers(0, 30, 1100).astype(np.int32)
+    left[rng.random(1100) < 0.3] = 4
+    right = rng.integers(30, 300, 1100).astype(np.int32)
+    left[::7] = right[::7] = -1
+    nodes, (left, right) = form.compact([left, right], 400)
+    pairs, k = form.index_pairs(left, right, len(nodes)), 1
+    tables = [draws(rng, 400, 4) for _ in range(3)]
+    rows = form.gather(tables, nodes)
+    form.gather_adjoint(rows, nodes, 400)
+    d_scores, relation = draws(rng, len(left)), draws(rng, 4)
+    for r in (None, relation):
+        form.dot(rows[k], pairs, 2.0, r)
+        form.dot_adjoint(d_scores, rows[k], pairs, 2.0, r)
+    for level in ("side", "interaction"):
+        gate = (rows, None, k, draws(rng, 8, 3), draws(rng, 3), pairs, 0.3, 2.0)
+        _, saved = getattr(form, f"gated_{level}")(*gate)
+        getattr(form, f"gated_{level}_adjoint")(d_scores, *gate, saved)
+        two = (rows[0], rows[k], pairs, 0.3, 2.0)
+        _, saved = getattr(form, f"unique_{level}")(*two)
+        getattr(form, f"unique_{level}_adjoint")(d_scores, *two, saved)
+
+
+def bpr(form, rng):
+    """Two blocks of rows, some of them absent."""
+    scores, present = draws(rng, 2200), rng.integers(-1, 2, 1100).astype(np.int32)
+    form.bpr(scores)
+    form.bpr_slots(scores, present, np.array(np.sum(present >= 0), np.int32))
+
+
+def linear(form, rng):
+    """Products of several tiles and pieces, in float32 and TF32; activations and sums."""
+    x, weight, bias = draws(rng, 530, 9), draws(rng, 9, 66), draws(rng, 66)
+    options, newer = _options_of(form), _options_of(form).backend.capability >= 80
+    for options.tensor_cores in (True, False) if newer else (False,):
+        form.affine_adjoint(form.affine(x, weight, bias), x, weight)
+    y = form.activate(x, "sigmoid")
+    form.activate_adjoint(x, y, "sigmoid")
+    form.total(form.stack(x, x), form.stack(y, y))
+
+
+def gate(form, rng):
+    """More rows than a block has."""
+    x, parts = draws(rng, 300, 3), draws(rng, 3, 300, 5)
+    y = form.softmax(x)
+    form.softmax_adjoint(x, y)
+    form.mix_adjoint(form.mix(y, parts), y, parts)
+
+
+def adam(form, rng):
+    """Two blocks of parameters, of a step that the host gives and of one on the device."""
+    theta, grad, m, v = draws(rng, 4, 5000)
+    v = np.abs(v)
+    form.update(theta, grad, m, v, lr=0.1, step=3, penalty=0.01)
+    form.update_scheduled(theta, None, m, v, np.ones((4, 2)), np.array([1, 1], np.uint32))
+
+
+def rank(form, rng):
+    """Ranks and lists of all three scorers, over more items than a tile."""
+    users, seen = np.arange(20, dtype=np.int32), pattern(rng, 20, 140, 0.1)
+    items = rng.integers(0, 140, 20).astype(np.int32)
+    left, right, a, b = draws(rng, 20, 8), draws(rng, 140, 8), draws(rng, 20, 2), draws(rng, 140, 2)
+    tables = (draws(rng, 2, 20, 8), draws(rng, 2, 140, 8))
+    for scorer in (
+        rank_contract.DotScorer(left, right),
+        rank_contract.GatedScorer(left, right, a, b, a, b),
+        rank_contract.InteractionScorer(*tables, 1, a, b, 0.3, 2.0),
+    ):
+        form.ranks(scorer, users, items, *seen)
+        form.top_k(scorer, users[:2], 70, *seen)
+
+
+EVERY: dict[str, Callable] = {
+    "sample": sample,
+    "propagate": propagate,
+    "pme": pme,
+    "bpr": bpr,
+    "linear": linear,
+    "gate": gate,
+    "adam": adam,
+    "rank": rank,
+}
+
+
+def common(backend, rng) -> None:
+    """What the helpers of common.cuh that need a whole block or warp do."""
+    place = backend.xp.asarray
+    module = backend.module(SOURCE, INSTANCES)
+    x, out = place(draws(rng, 768, dtype=np.float64)), place(np.zeros((3, 768)))
+    module("over_block<double, 256>")((3,), (256,), (x, *out))
+    tables, total = [place(draws(rng, 20)) for _ in range(3)], place(np.zeros(20, np.float32))
+    arguments = (Pointers(tables), total, np.int32(3), np.int32(20))
+    module("sum_tables<float>")((1,), (64,), arguments)
+
+
+class Noting:
+    """A backend that notes the kernels that are launched, by the name of their function."""
+
+    def __init__(self, backend):
+        self._backend = backend
+        self.names: dict[str, set[str]] = {}
+
+    def __getattr__(self, name):
+        return getattr(self._backend, name)
+
+    def module(self, source, instances):
+        module = self._backend.module(source, instances)
+        names = self.names.setdefault(source.stem, set())
+
+        def of(name):
+            kernel = module(name)
+
+            def launch(grid, block, args, shared_mem=0):
+                kernel(grid, block, args, shared_mem=shared_mem)
+                if 0 not in grid:
+                    names.add(name.partition("<")[0])
+
+            return launch
+
+        return of
+
+
+def functions(operation: str) -> set[str]:
+    """Names of an operation's kernels."""
+    return {one.name.partition("<")[0] for one in launchers()[operation].INSTANCES}
+
+
+def run(operations=tuple(EVERY), make=EmulatorBackend, hosted=False) -> dict[str, dict]:
+    """{operation: {"launched": names, "said": what the emulator said, or None}}.
+
+    `hosted`: the backend's arrays are not NumPy's.
+    """
+    found = {}
+    for operation in operations:
+        backend, rng = Noting(make()), np.random.default_rng(0)
+        said = None
+        try:
+            if operation == "common":
+                common(backend, rng)
+            elif hosted:
+                EVERY[operation](Hosted(operation, lambda backend=backend: backend), rng)
+            else:
+                EVERY[operation](launchers()[operation].Form(backend), rng)
+            backend.synchronize()
+        except EmulatorError as error:
+            said = str(error)
+        found[operation] = {"launched": sorted(backend.names.get(operation, ())), "said": said}
+    return found
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--device", choices=("emulator", "0"), default="emulator")
+    on_gpu = options.parse_args().device == "0"
+    if on_gpu:
+        gpu().xp.cuda.set_allocator(None)
+    make = gpu if on_gpu else EmulatorBackend
+    json.dump(run([*EVERY, "common"], make, hosted=on_gpu), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

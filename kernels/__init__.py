@@ -20,7 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from .cuda import Backend, forms
+from .cuda import Backend, Unsupported, forms
+
+__all__ = ["OPERATIONS", "Kernels", "NoSuchDevice", "Unsupported", "load", "on"]
 
 OPERATIONS = ("sample", "propagate", "pme", "bpr", "linear", "gate", "adam", "rank")
 

@@ -62,6 +62,8 @@ class Device:
         with backend.active():
             try:
                 yield
+            except kernels.Unsupported as error:
+                raise DeviceError(f"device {self.name!r}: {error}") from error
             except Exception as error:
                 sentence = backend.explain(error)
                 if sentence is None:

@@ -85,6 +85,10 @@ C_TYPES = {
 }
 
 
+class Unsupported(ValueError):
+    """What CUDA's form of an operation, or an option of it, cannot do; a whole sentence."""
+
+
 @dataclass(frozen=True)
 class Instance:
     """A `__global__` function or template instance, and the most that a launch of it may take."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cuda import C_TYPES, Instance, Launchers, ceil_div
+from ..cuda import C_TYPES, Instance, Launchers, Unsupported, ceil_div
 from . import KINDS
 
 THREADS = 256
@@ -43,7 +43,11 @@ class Form(Launchers):
         """a·b (+ bias), (m, n); `across`: the operand is stored with the sum's axis first."""
         parts = self.xp.empty((pieces, m, n), a.dtype)
         sides = f"{str(a_across).lower()}, {str(b_across).lower()}"
-        if a.dtype == np.float32 and self.tensor_cores:
+        if self.tensor_cores:
+            if a.dtype != np.float32:
+                raise Unsupported(
+                    f"products of {a.dtype} do not go to tensor cores; TF32 is for float32."
+                )
             kernel = self.kernel(f"product_tf32<{sides}>")
         else:
             kernel = self.kernel(f"product<{C_TYPES[a.dtype]}, {sides}>")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cuda import C_TYPES, MAX_POINTERS, Instance, Launchers, Pointers, ceil_div
+from ..cuda import C_TYPES, MAX_POINTERS, Instance, Launchers, Pointers, Unsupported, ceil_div
 from . import Pairs
 
 SOURCE = Path(__file__).with_name("pme.cu")
@@ -251,7 +251,7 @@ class Form(Launchers):
     def _node_stage(self, tables, k, weight, pairs, t, sides):
         n_behaviors, n_nodes, d = tables.shape
         if n_behaviors > MAX_BEHAVIORS:
-            raise ValueError(
+            raise Unsupported(
                 f"CUDA gates take at most {MAX_BEHAVIORS} behaviors, not {n_behaviors}; "
                 "use the CPU."
             )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..cuda import C_TYPES, Instance, Launchers, ceil_div
+from ..cuda import C_TYPES, Instance, Launchers, Unsupported, ceil_div
 from ..linear.cuda import Form as Linear
 
 THREADS = 256
@@ -157,7 +157,13 @@ class Form(Launchers):
 
     def _storage(self, adjacency, dtype) -> str:
         """What a table of this type is stored as."""
-        return STORED[self._gather_of(adjacency)] if dtype == np.float32 else "Same"
+        if dtype == np.float32:
+            return STORED[self._gather_of(adjacency)]
+        if self.gather != "exact":
+            raise Unsupported(
+                f"tables of {dtype} are gathered exactly; {self.gather} is for float32."
+            )
+        return "Same"
 
     def _stored(self, adjacency, x):
         """The table x, stored to gather from."""
@@ -165,7 +171,7 @@ class Form(Launchers):
         if stored == "Same":
             return x
         if x.shape[1] % 4:
-            raise ValueError(
+            raise Unsupported(
                 f"tables in {self._gather_of(adjacency)} need columns in fours, not d = "
                 f"{x.shape[1]}; gather exactly, or choose another d."
             )

@@ -341,6 +341,32 @@ def test_options_that_a_device_does_not_have():
         devices.on(old, "old", tensor_cores=True)
 
 
+@pytest.mark.parametrize(
+    ("options", "fields", "sentence"),
+    [
+        ({"gather": "bfloat16"}, {"d": 6}, "tables in bfloat16 need columns in fours, not d = 6"),
+        ({"gather": "float16"}, {"precision": "float64"}, "tables of float64 are gathered exactly"),
+        (
+            {"tensor_cores": True},
+            {"precision": "float64", "fusion": "linear"},
+            "products of float64 do not go to tensor cores",
+        ),
+    ],
+)
+def test_an_option_that_a_run_cannot_have_is_one_sentence(data, options, fields, sentence):
+    place = devices.on(emulated().kernels.backend, "emulator", capture=False, **options)
+    with pytest.raises(DeviceError, match=f"^device 'emulator': {sentence}"):
+        PKEF("official", place, **{**SMALL, **fields}).fit(data)
+
+
+def test_more_behaviors_than_a_gate_on_cuda_takes_are_one_sentence():
+    names = tuple(f"b{k}" for k in range(9))
+    many = generate(n_users=20, n_items=15, behaviors=names, seed=0)
+    fields = {**SMALL, "layers": (1,) * 9}
+    with pytest.raises(DeviceError, match="at most 8 behaviors, not 9; use the CPU"):
+        PKEF("official", emulated(), **fields).fit(many)
+
+
 def test_options_reach_the_kernels(data):
     """Tables in 16 bits and TF32 products train too, and not to the same bits."""
     fields = {**SMALL, "fusion": "linear", "epochs": 1}

@@ -44,6 +44,11 @@ class Device:
         """Whether the order of nodes is worth a thought: caches of a core, not a whole GPU's."""
         return self.kernels.backend is None
 
+    @property
+    def steps_held(self) -> int:
+        """Steps whose memory is held at a time: a recorded one, and one that runs by itself."""
+        return 2 if self.capture else 1
+
     def place(self, x: Any) -> Any:
         """`x` with its NumPy arrays on the device: an array, or a (named) tuple of anything."""
         return self.kernels.place(x)

@@ -13,11 +13,14 @@ INDEX = 4  # bytes of an index
 WORKING_TABLES = 10
 
 
-def training_bytes(config: Config, n_users: int, n_items: int, edges: Sequence[int]) -> int:
+def training_bytes(
+    config: Config, n_users: int, n_items: int, edges: Sequence[int], steps_held: int = 1
+) -> int:
     """About how many bytes a run needs; `edges` are the interactions of each behaviour.
 
     Counted are parameters with gradient and moments, patterns, what the streams save for their
-    adjoint, and the rows of a batch; not what the driver and the compiled kernels take.
+    adjoint, and the rows of a batch; not what the driver and the compiled kernels take. What a
+    step works in counts `steps_held` times: a device that replays steps keeps theirs.
     """
     item = config.dtype.itemsize
     n_nodes, n_behaviors = n_users + n_items, len(edges)
@@ -33,4 +36,5 @@ def training_bytes(config: Config, n_users: int, n_items: int, edges: Sequence[i
     nodes = min(n_nodes, config.batch_users + terms * slots)
     batch_tables = nodes * config.d * item * n_behaviors * (3 + terms)
     rows = terms * slots * (4 * INDEX + (4 * n_behaviors + 8) * item)
-    return parameters + patterns + saved + WORKING_TABLES * table + batch_tables + rows
+    step = saved + WORKING_TABLES * table + batch_tables + rows
+    return parameters + patterns + steps_held * step

@@ -197,7 +197,9 @@ class Recommender:
     ) -> None:
         """`fit` of a model that a `Trainer` trains."""
         edges = [len(csr.indices) for csr in data.interactions]
-        wanted = memory.training_bytes(config, data.n_users, data.n_items, edges)
+        wanted = memory.training_bytes(
+            config, data.n_users, data.n_items, edges, self.device.steps_held
+        )
         self.device.expect_memory(wanted, f"training on {data.name!r}")
         self.model = self.model_class(config, data, self.device)
         self.trainer = trainer = Trainer(self.model, data)

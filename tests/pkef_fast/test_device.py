@@ -293,6 +293,19 @@ def test_the_estimate_is_near_what_a_step_takes():
     assert 0.4 < wanted / peak < 2.5
 
 
+def test_a_recorded_step_keeps_its_memory():
+    """While the graph of one size of batch holds its arrays, another size runs by itself."""
+    config = preset("official", NAMES).checked(NAMES)
+    sizes = (config, 1000, 800, (5000, 2000, 1000))
+    one, two = (memory.training_bytes(*sizes, place.steps_held) for place in _with_and_without())
+    assert one < two < 2 * one
+
+
+def _with_and_without():
+    backend = emulated().kernels.backend
+    return [devices.on(backend, "emulator", capture=capture) for capture in (False, True)]
+
+
 # ---- what is not there ---------------------------------------------------------------------
 
 

@@ -69,7 +69,10 @@ class Form(Launchers):
         squares = self.xp.empty((), np.float64)
         size, dtype = theta.size, theta.dtype
         width = 16 // dtype.itemsize
-        vector = width if size % width == 0 else 1
+        # Whole vectors in a row: then the gradient may be some rows of a larger table, as that of
+        # the items is, and still begins at 16 bytes.
+        row = theta.shape[-1] if theta.ndim else 1
+        vector = width if row % width == 0 else 1
         blocks = ceil_div(size, PIECE)
         partial = self.xp.empty(max(blocks, 1), np.float64)
         scalars = (2 * penalty, rate, root, beta1, 1 - beta1, beta2, 1 - beta2, epsilon)

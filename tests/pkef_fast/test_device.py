@@ -88,6 +88,18 @@ def test_training_is_that_of_the_cpu(data, changes):
             assert [r.item for r in lists[0][user]] == [r.item for r in lists[1][user]]
 
 
+@pytest.mark.parametrize("fields", [{"d": 6}, {"d": 3, "precision": "float64"}], ids=str)
+def test_rows_that_do_not_begin_at_sixteen_bytes(fields):
+    """An odd number of users before the items, and rows of no whole vectors."""
+    odd = generate(n_users=41, n_items=30, behaviors=NAMES, seed=0)
+    fields = {**SMALL, "epochs": 1, "users_per_epoch": 20, **fields}
+    models = [PKEF("official", place, **fields).fit(odd) for place in (emulated(), "cpu")]
+    assert_alike(*models, fields.get("precision", "float32"))
+    np.testing.assert_allclose(
+        *(model.ranker().scores(np.arange(41)) for model in models), rtol=1e-3, atol=1e-3
+    )
+
+
 def test_a_captured_step_is_replayed_with_all_that_changes_on_the_device(data):
     """Recorded once for each size of batch, then only replayed: no number comes from the host."""
     recorder = Recorder()

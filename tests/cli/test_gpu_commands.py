@@ -89,6 +89,9 @@ def test_options_of_a_gpu_reach_its_kernels(gpu, shop, tmp_path):
     for gather, stored in (("bfloat16", "Bf16"), ("float16", "Half")):
         train(shop, tmp_path / gather, "--device", "0", "--gather", gather)
         assert f"narrow<{stored}>" in gpu.names
+    gpu.names.clear()
+    train(shop, tmp_path / "precision", "--device", "0", "--precision", "bf16-gather")
+    assert "narrow<Bf16>" in gpu.names
     train(shop, tmp_path / "tf32", "--device", "0", "--tensor-cores", "--set", "fusion=linear")
     assert any(name.startswith("product_tf32") for name in gpu.names)
 

@@ -1,18 +1,34 @@
-"""bpr: the pairwise ranking loss and its gradient, in one pass.
+"""bpr: the ranking losses, pairwise and by soft maximum, and their gradients, in one pass.
 
-    loss = mean or sum over rows i of softplus(−(s⁺_i − s⁻_i)), softplus(x) = ln(1 + eˣ)  Eq. 18–20
+    pairwise  loss = mean or sum over (i, j) of softplus(−(s⁺_i − s⁻_ij)), softplus(x) = ln(1 + eˣ)
+                                                                              Eq. 18–20, with m = 1
+    softmax   loss = mean or sum over i of −ln(e^{s⁺_i} / (e^{s⁺_i} + Σ e^{s⁻})),  the sum over all
+              negatives of i's group: = softplus(−(s⁺_i − ln Σ e^{s⁻})), so BPR against their soft
+              maximum (sampled softmax, Bengio & Senécal 2008, without correction for the sampling)
 
-bpr(scores, reduction="mean") → (loss, d_scores)
+bpr(scores, reduction="mean", negatives=1) → (loss, d_scores)
 
-    scores    (2n,) F      rows [positives; negatives]: s⁺_i = scores[i], s⁻_i = scores[n + i]
-    loss      () float64   n = 0 gives 0
-    d_scores  (2n,) F      ∂loss/∂scores: −σ(−(s⁺−s⁻))/n for positives, its negative for negatives
+    scores    ((1 + m)·n,) F   rows [positives; first negatives; second …], m = `negatives`:
+                               s⁺_i = scores[i], s⁻_ij = scores[(1 + j)·n + i]
+    loss      () float64       n = 0 gives 0
+    d_scores  like scores      ∂loss/∂scores: of a pair −σ(−(s⁺−s⁻))/(m·n) for the positive, which
+                               adds up over its m, and the negative of it for the other
 
-bpr_slots(scores, present, count, reduction="mean") → (loss, d_scores)
+softmax(scores, groups, reduction="mean", negatives=1) → (loss, d_scores)
+
+    groups    (g + 1,) int32   rising from 0 to n: rows groups[j] … groups[j + 1] − 1 are one group,
+                               whose positives share all its m·(groups[j + 1] − groups[j]) negatives
+    d_scores  like scores      with w_i = σ(−(s⁺_i − ln Σ e^{s⁻}))/n: −w_i for a positive, and
+                               e^{s⁻}/Σ e^{s⁻} · Σ w_i of its group for a negative
+    With one row in each group and m = 1 it is bpr.
+
+bpr_slots(scores, present, count, reduction="mean", negatives=1) → (loss, d_scores)
+softmax_slots(scores, present, count, width, reduction="mean", negatives=1) → (loss, d_scores)
     The same over the rows with present[i] ≥ 0, of which there are count () int32, both on the
-    device; the others get zero gradients. For steps of fixed shape: cuda.py alone has it.
+    device; the others get zero gradients. A group is `width` slots in a row. For steps of fixed
+    shape: cuda.py alone has them.
 
-Saves nothing: the adjoint is d_loss · d_scores. Differences are taken in F, the sum is float64
-over fixed pieces of rows, so the number of threads changes no bit. Large differences of either
-sign neither overflow nor lose the gradient's sign. Only reads `scores`.
+Saves nothing: the adjoint is d_loss · d_scores. Differences are taken in F by `bpr`, in float64 by
+`softmax`; sums are float64 over fixed pieces of rows, so the number of threads changes no bit.
+Large differences of either sign neither overflow nor lose the gradient's sign. Only reads `scores`.
 """

@@ -1,37 +1,94 @@
 // bpr in CUDA C++. Contract: __init__.py.
 //
-// A block takes ROWS pairs and leaves one partial sum; `total` adds those in order. So the loss is
-// the same bits for any grid, and no two blocks ever add to one number.
+// A block takes fixed rows or groups and leaves one partial sum; `total` adds those in order. So the
+// loss is the same bits for any grid, and no two blocks ever add to one number.
 #include "../cuda/common.cuh"
 
 constexpr int THREADS = 256;
 constexpr int ROWS = 1024;
+constexpr int WARPS = THREADS / WARP;
 
 // The factor of a mean over the rows that are there, as far as the host does not know them.
 __device__ __forceinline__ double row_factor(double factor, const int* count) {
     if (count == nullptr) return factor;
-    return 1.0 / double(*count > 0 ? *count : 1);
+    return factor / double(*count > 0 ? *count : 1);
+}
+
+// softplus(-difference), and in `weight` sigma(-difference), by the exponential that cannot overflow.
+__device__ __forceinline__ double pair(double difference, double& weight) {
+    const double small = exp(-fabs(difference));
+    weight = (difference > 0 ? small : 1.0) / (1.0 + small);
+    return fmax(-difference, 0.0) + log1p(small);
 }
 
 // Where `present` is given, rows with a negative entry are not there: no loss, zero gradients.
 template <typename T>
 __global__ void __launch_bounds__(THREADS)
-    pairs(const T* scores, int n, double factor, const int* present, const int* count, T* d_scores,
-          double* partial) {
+    pairs(const T* scores, int n, int negatives, double factor, const int* present,
+          const int* count, T* d_scores, double* partial) {
     factor = row_factor(factor, count);
     double total = 0;
     const int end = min(n, (int(blockIdx.x) + 1) * ROWS);
     for (int i = blockIdx.x * ROWS + threadIdx.x; i < end; i += THREADS) {
-        double weight = 0;
-        if (present == nullptr || present[i] >= 0) {
-            const double difference = double(T(scores[i] - scores[n + i]));
-            const double small = exp(-fabs(difference));
-            total += fmax(-difference, 0.0) + log1p(small);
-            // sigma(-difference), by the exponential that cannot overflow
-            weight = factor * ((difference > 0 ? small : 1.0) / (1.0 + small));
+        const bool there = present == nullptr || present[i] >= 0;
+        double slope = 0;
+        for (int j = 1; j <= negatives; ++j) {
+            const int64 at = int64(j) * n + i;
+            double weight = 0;
+            if (there) total += pair(double(T(scores[i] - scores[at])), weight);
+            slope += weight;
+            d_scores[at] = T(factor * weight);
         }
-        d_scores[i] = T(-weight);
-        d_scores[n + i] = T(weight);
+        d_scores[i] = T(-factor * slope);
+    }
+    total = block_sum<THREADS>(total);
+    if (threadIdx.x == 0) partial[blockIdx.x] = total;
+}
+
+// A warp a group: rows groups[g]..groups[g + 1], or where `groups` is null `width` slots of which
+// those with present >= 0 are there.
+template <typename T>
+__global__ void __launch_bounds__(THREADS)
+    softmax(const T* scores, int n, int negatives, const int* groups, int n_groups, int width,
+            double factor, const int* present, const int* count, T* d_scores, double* partial) {
+    factor = row_factor(factor, count);
+    const int group = blockIdx.x * WARPS + threadIdx.x / WARP, lane = threadIdx.x % WARP;
+    double total = 0;
+    if (group < n_groups) {  // the same for all lanes of a warp
+        const int start = groups == nullptr ? group * width : groups[group];
+        const int stop = groups == nullptr ? start + width : groups[group + 1];
+        double maximum = -1.7976931348623157e308;  // no score is less
+        for (int i = start + lane; i < stop; i += WARP) {
+            if (present != nullptr && present[i] < 0) continue;
+            for (int j = 1; j <= negatives; ++j)
+                maximum = fmax(maximum, double(scores[int64(j) * n + i]));
+        }
+        maximum = warp_max(maximum);
+        double powers = 0;
+        for (int i = start + lane; i < stop; i += WARP) {
+            if (present != nullptr && present[i] < 0) continue;
+            for (int j = 1; j <= negatives; ++j)
+                powers += exp(double(scores[int64(j) * n + i]) - maximum);
+        }
+        powers = warp_sum(powers);
+        const double bound = maximum + log(powers);
+        double slope = 0;
+        for (int i = start + lane; i < stop; i += WARP) {
+            double weight = 0;
+            if (present == nullptr || present[i] >= 0)
+                total += pair(double(scores[i]) - bound, weight);
+            slope += weight;
+            d_scores[i] = T(-factor * weight);
+        }
+        slope = warp_sum(slope);
+        if (powers > 0) slope *= factor / powers;  // 0: no row is there
+        for (int i = start + lane; i < stop; i += WARP) {
+            const bool there = present == nullptr || present[i] >= 0;
+            for (int j = 1; j <= negatives; ++j) {
+                const int64 at = int64(j) * n + i;
+                d_scores[at] = there ? T(exp(double(scores[at]) - maximum) * slope) : T(0);
+            }
+        }
     }
     total = block_sum<THREADS>(total);
     if (threadIdx.x == 0) partial[blockIdx.x] = total;

@@ -6,10 +6,10 @@ compilation is worth.
 
 import numpy as np
 
-from ..jit import serial
-from . import check_term, draw_caps, epoch_counters, key_of
+from ..jit import inlined, serial
+from . import check_term, draw_caps, epoch_counters, key_of, mix_of
 
-__all__ = ["draw", "draw_caps", "epoch_users", "philox4x32"]
+__all__ = ["draw", "draw_caps", "epoch_users", "mix_of", "philox4x32"]
 
 MASK = np.uint64(0xFFFFFFFF)
 WORD = np.uint64(32)
@@ -64,35 +64,83 @@ def epoch_users(n_users, take, seed, epoch):
     return np.argsort(numbers, kind="stable")[:take].astype(np.int32)
 
 
+@inlined()
+def _scaled(word, count):
+    """⌊word · count / 2³²⌋: a number below count."""
+    return np.int64((word * np.uint64(count)) >> WORD)
+
+
 @serial()
-def _draw(indptr, indices, n_items, caps, users, key, step, term, rows, positives, negatives):
+def _at_most(values, bound):
+    """How many of the rising values are ≤ bound."""
+    low, high = 0, len(values)
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] <= bound:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@serial()
+def _outside(row, r):
+    """The r-th item that is not in the row."""
+    # How many of the row have at most r outside items below them.
+    low, high = 0, len(row)
+    while low < high:
+        middle = (low + high) // 2
+        if row[middle] - middle <= r:
+            low = middle + 1
+        else:
+            high = middle
+    return r + low
+
+
+@serial()
+def _draw(
+    indptr, indices, n_items, caps, users, key, step, term, mix, bounds, rows, positives, negatives
+):
     k0, k1 = np.uint64(key[0]), np.uint64(key[1])
+    popular, batch = np.uint64(mix[0]), np.uint64(mix[1])
     n = 0
     for user in users:
-        start, stop = indptr[user], indptr[user + 1]
-        degree = np.int64(stop - start)
-        for i in range(caps[user]):
-            w0, w1, _, _ = _words(np.uint64(i), np.uint64(user), step, term, k0, k1)
-            positive = start + np.int64((w0 * np.uint64(degree)) >> WORD)
-            r = np.int64((w1 * np.uint64(n_items - degree)) >> WORD)
-            # How many of the row have at most r outside items below them.
-            low, high = np.int64(0), degree
-            while low < high:
-                middle = (low + high) // 2
-                if indices[start + middle] - middle <= r:
-                    low = middle + 1
-                else:
-                    high = middle
-            rows[n] = user
-            positives[n] = indices[positive]
-            negatives[n] = r + low
+        row = indices[indptr[user] : indptr[user + 1]]
+        cap = caps[user]
+        for i in range(cap):
+            for number in range(len(negatives)):
+                counter = np.uint64(i + number * cap)
+                w0, w1, w2, w3 = _words(counter, np.uint64(user), step, term, k0, k1)
+                if number == 0:
+                    rows[n] = user
+                    positives[n] = row[_scaled(w0, len(row))]
+                item = -1
+                if w2 < popular:
+                    item = _at_most(bounds, w3)
+                elif w2 < batch:
+                    product = w3 * np.uint64(len(users))
+                    other = users[product >> WORD]
+                    if caps[other] > 0:
+                        draw = np.uint64(_scaled(product & MASK, caps[other]))
+                        v0, _, _, _ = _words(draw, np.uint64(other), step, term, k0, k1)
+                        start, stop = indptr[other], indptr[other + 1]
+                        item = indices[start + _scaled(v0, stop - start)]
+                if item >= 0:
+                    below = _at_most(row, item)
+                    if below > 0 and row[below - 1] == item:
+                        item = -1
+                if item < 0:
+                    item = _outside(row, _scaled(w1, n_items - len(row)))
+                negatives[number, n] = item
             n += 1
 
 
-def draw(indptr, indices, n_items, caps, users, seed, step, term):
-    """Positives and negatives of a batch: (rows, positives, negatives), (n,) int32 each."""
+def draw(indptr, indices, n_items, caps, users, seed, step, term, negatives=1, mix=None):
+    """Positives and negatives of a batch: (rows, positives, negatives), int32 each."""
     check_term(term)
-    rows, positives, negatives = np.empty((3, int(caps[users].sum())), np.int32)
+    rows, positives = np.empty((2, int(caps[users].sum())), np.int32)
+    drawn = np.empty((negatives, len(rows)), np.int32)
+    thresholds = np.array([0, 0] if mix is None else mix[:2], np.uint32)
     _draw(
         indptr,
         indices,
@@ -102,8 +150,10 @@ def draw(indptr, indices, n_items, caps, users, seed, step, term):
         key_of(seed),
         np.uint64(step),
         np.uint64(term),
+        thresholds,
+        np.empty(0, np.uint32) if mix is None else mix.bounds,
         rows,
         positives,
-        negatives,
+        drawn,
     )
-    return rows, positives, negatives
+    return rows, positives, drawn.reshape(-1)

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from ..cuda import MAX_POINTERS, Instance, Launchers, Pointers, ceil_div
-from . import EPOCH_STREAM, check_term, draw_caps, key_of
+from . import EPOCH_STREAM, check_term, draw_caps, key_of, mix_of
 
 THREADS = 256
 WARPS = THREADS // 32
+OFF = (np.uint32(0), np.uint32(0), None)  # no mix
 
 SOURCE = Path(__file__).with_name("sample.cu")
 INSTANCES = (
@@ -31,12 +32,13 @@ class Form(Launchers):
         "draw_caps",
         "draw_slots",
         "epoch_users",
+        "mix_of",
         "philox4x32",
         "record",
         "take_users",
     )
     source, instances = SOURCE, INSTANCES
-    draw_caps = staticmethod(draw_caps)
+    draw_caps, mix_of = staticmethod(draw_caps), staticmethod(mix_of)
 
     def philox4x32(self, counter, key):
         """Philox4x32-10: four random words (n, 4) uint32 of each counter."""
@@ -64,14 +66,15 @@ class Form(Launchers):
         # Once an epoch, outside of the captured step: the array module's own stable sort will do.
         return self.xp.argsort(numbers, kind="stable")[:take].astype(np.int32)
 
-    def draw(self, indptr, indices, n_items, caps, users, seed, step, term):
-        """Positives and negatives of a batch: (rows, positives, negatives), (n,) int32 each."""
+    def draw(self, indptr, indices, n_items, caps, users, seed, step, term, negatives=1, mix=None):
+        """Positives and negatives of a batch: (rows, positives, negatives), int32 each."""
         check_term(term)
         key, n = key_of(seed), len(users)
         ends = self.xp.cumsum(caps[users], dtype=np.int64)
         offsets = ends - caps[users]
         size = int(ends[-1]) if n else 0
-        rows, positives, negatives = (self.xp.empty(size, np.int32) for _ in range(3))
+        rows, positives = (self.xp.empty(size, np.int32) for _ in range(2))
+        drawn = self.xp.empty(negatives * size, np.int32)
         self.kernel("draw")(
             (ceil_div(n, WARPS) if size else 0,),
             (THREADS,),
@@ -83,22 +86,38 @@ class Form(Launchers):
                 users,
                 offsets,
                 np.int32(n),
+                np.int64(size),
                 *key,
                 np.uint32(step),
                 np.uint32(term),
+                np.int32(negatives),
+                *(mix or OFF),
                 rows,
                 positives,
-                negatives,
+                drawn,
             ),
         )
-        return rows, positives, negatives
+        return rows, positives, drawn
 
-    def draw_slots(self, indptr, indices, n_items, caps, users, seed, clock, term, samples):
+    def draw_slots(
+        self,
+        indptr,
+        indices,
+        n_items,
+        caps,
+        users,
+        seed,
+        clock,
+        term,
+        samples,
+        negatives=1,
+        mix=None,
+    ):
         """A batch in a fixed layout: (left, right, count), ends as nodes, −1: no row."""
         check_term(term)
         n = len(users)
         slots = n * samples
-        left, right = self.xp.empty(2 * slots, np.int32), self.xp.empty(2 * slots, np.int32)
+        left, right = (self.xp.empty((1 + negatives) * slots, np.int32) for _ in range(2))
         count = self.xp.empty((), np.int32)
         self.kernel("draw_slots")(
             (ceil_div(slots, THREADS) + 1,),
@@ -115,6 +134,8 @@ class Form(Launchers):
                 *key_of(seed),
                 clock,
                 np.uint32(term),
+                np.int32(negatives),
+                *(mix or OFF),
                 left,
                 right,
                 count,

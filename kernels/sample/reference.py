@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import check_term, draw_caps, epoch_counters, key_of
+from . import check_term, draw_caps, epoch_counters, key_of, mix_of
 
-__all__ = ["draw", "draw_caps", "epoch_users", "philox4x32"]
+__all__ = ["draw", "draw_caps", "epoch_users", "mix_of", "philox4x32"]
 
 ROUNDS = 10
 MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -39,26 +39,52 @@ def _scaled(word, count):
     return ((word.astype(np.uint64) * count.astype(np.uint64)) >> WORD).astype(np.int64)
 
 
-def draw(indptr, indices, n_items, caps, users, seed, step, term):
-    """Positives and negatives of a batch: (rows, positives, negatives), (n,) int32 each."""
+def draw(indptr, indices, n_items, caps, users, seed, step, term, negatives=1, mix=None):
+    """Positives and negatives of a batch: (rows, positives, negatives), int32 each."""
     check_term(term)
     counts = caps[users].astype(np.int64)
     rows = np.repeat(users, counts).astype(np.int64)
     index = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    counter = np.empty((len(rows), 4), np.uint32)
-    counter[:, 0], counter[:, 1], counter[:, 2], counter[:, 3] = index, rows, step, term
-    words = philox4x32(counter, key_of(seed))
 
     start = indptr.astype(np.int64)
     degrees = np.diff(start)
-    positives = indices[start[rows] + _scaled(words[:, 0], degrees[rows])]
-
-    # Item `indices[p]`, the p'-th of its row, has indices[p] − p' items outside the row below it.
-    # So the r-th item outside is r + (how many of the row have at most r of them below).
-    r = _scaled(words[:, 1], n_items - degrees[rows])
     owner = np.repeat(np.arange(len(degrees)), degrees)
-    below = indices - (np.arange(len(indices)) - start[owner])
-    stride = n_items + 1  # keeps the rows apart in one sorted list
-    inside = np.searchsorted(owner * stride + below, rows * stride + r, side="right") - start[rows]
-    negatives = r + inside
-    return rows.astype(np.int32), positives.astype(np.int32), negatives.astype(np.int32)
+
+    def words_of(index, rows):
+        counter = np.empty((len(rows), 4), np.uint32)
+        counter[:, 0], counter[:, 1], counter[:, 2], counter[:, 3] = index, rows, step, term
+        return philox4x32(counter, key_of(seed))
+
+    def positives_of(words, rows):
+        return indices[start[rows] + _scaled(words[:, 0], degrees[rows])]
+
+    def outside(words):
+        # Item `indices[p]`, the p'-th of its row, has indices[p] − p' items outside the row below
+        # it. So the r-th item outside is r + (how many of the row have at most r of them below).
+        r = _scaled(words[:, 1], n_items - degrees[rows])
+        below = indices - (np.arange(len(indices)) - start[owner])
+        stride = n_items + 1  # keeps the rows apart in one sorted list
+        place = np.searchsorted(owner * stride + below, rows * stride + r, side="right")
+        return r + place - start[rows]
+
+    def mixed(words, items):
+        choice, word = words[:, 2], words[:, 3]
+        popular = choice < mix.popular
+        from_batch = ~popular & (choice < mix.batch)
+        other = np.searchsorted(mix.bounds, word, side="right")
+        product = word.astype(np.uint64) * np.uint64(len(users))
+        whose = users[(product >> WORD).astype(np.int64)].astype(np.int64)
+        whose = np.where(caps[whose] > 0, whose, rows)  # none there: the own row, so not taken
+        draw = _scaled(product.astype(np.uint32), caps[whose])
+        other[from_batch] = positives_of(words_of(draw, whose), whose)[from_batch]
+        taken = (popular | from_batch) & ~np.isin(rows * n_items + other, owner * n_items + indices)
+        return np.where(taken, other, items)
+
+    first = words_of(index, rows)
+    drawn = []
+    for number in range(negatives):
+        words = words_of(index + number * caps[rows], rows) if number else first
+        items = outside(words)
+        drawn.append(items if mix is None else mixed(words, items))
+    positives = positives_of(first, rows)
+    return tuple(x.astype(np.int32) for x in (rows, positives, np.concatenate(drawn)))

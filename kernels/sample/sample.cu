@@ -29,14 +29,61 @@ __global__ void __launch_bounds__(THREADS)
     numbers[user] = uint64(w.x) << 32 | w.y;
 }
 
-// Draw number `draw` of a user whose row is row[0..degree).
-__device__ __forceinline__ void one_draw(const int* row, int degree, int n_items, uint32 draw,
-                                         uint32 user, uint32 step, uint32 term, uint2 key,
-                                         int& positive, int& negative) {
-    const uint4 w = philox4x32(make_uint4(draw, user, step, term), key);
-    positive = row[scale_word(w.x, degree)];
+// Where negatives come from besides the items outside a row; off with popular = batch = 0.
+struct Mix {
+    uint32 popular, batch;
+    const uint32* bounds;  // (n_items - 1,) rising
+};
+
+// What is drawn from: the users of the batch, their rows and caps, and the key of the step.
+struct Batch {
+    const int *indptr, *indices, *caps, *users;
+    int n_items, n;
+    uint32 step, term;
+    uint2 key;
+    Mix mix;
+
+    __device__ __forceinline__ uint4 words(uint32 draw, int user) const {
+        return philox4x32(make_uint4(draw, user, step, term), key);
+    }
+
+    __device__ __forceinline__ int positive(int user, uint32 word) const {
+        const int start = indptr[user];
+        return indices[start + scale_word(word, indptr[user + 1] - start)];
+    }
+};
+
+// How many of the rising values are <= bound.
+template <typename T>
+__device__ __forceinline__ int at_most(const T* values, int count, T bound) {
+    int low = 0, high = count;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (values[middle] <= bound)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+// The negative of these words for a user whose row is row[0..degree).
+__device__ __forceinline__ int negative_of(const Batch& from, const int* row, int degree, uint4 w) {
+    int item = -1;
+    if (w.z < from.mix.popular) {
+        item = at_most(from.mix.bounds, from.n_items - 1, w.w);
+    } else if (w.z < from.mix.batch) {
+        const uint64 product = uint64(w.w) * uint32(from.n);
+        const int other = from.users[product >> 32], cap = from.caps[other];
+        if (cap > 0)
+            item = from.positive(other, from.words(scale_word(uint32(product), cap), other).x);
+    }
+    if (item >= 0) {
+        const int below = at_most(row, degree, item);
+        if (below == 0 || row[below - 1] != item) return item;
+    }
     // The r-th item outside the row: how many of the row have at most r outside items below them?
-    const int r = scale_word(w.y, n_items - degree);
+    const int r = scale_word(w.y, from.n_items - degree);
     int low = 0, high = degree;
     while (low < high) {
         const int middle = (low + high) / 2;
@@ -45,32 +92,46 @@ __device__ __forceinline__ void one_draw(const int* row, int degree, int n_items
         else
             high = middle;
     }
-    negative = r + low;
+    return r + low;
+}
+
+// Draw number `draw` of a user: the positive, and `negatives` of them, `stride` apart, plus `first`.
+__device__ __forceinline__ void one_draw(const Batch& from, int user, int draw, int negatives,
+                                         int first, int64 stride, int* positive, int* negative) {
+    const int start = from.indptr[user], degree = from.indptr[user + 1] - start;
+    for (int j = 0; j < negatives; ++j) {
+        const uint4 w = from.words(draw + j * from.caps[user], user);
+        if (j == 0) *positive = first + from.positive(user, w.x);
+        negative[j * stride] = first + negative_of(from, from.indices + start, degree, w);
+    }
 }
 
 // Rows without gaps: user number i of the batch writes from offsets[i]; a warp a user.
 __global__ void __launch_bounds__(THREADS)
     draw(const int* indptr, const int* indices, int n_items, const int* caps, const int* users,
-         const int64* offsets, int n, uint32 key0, uint32 key1, uint32 step, uint32 term, int* rows,
+         const int64* offsets, int n, int64 size, uint32 key0, uint32 key1, uint32 step,
+         uint32 term, int count, uint32 popular, uint32 batch, const uint32* bounds, int* rows,
          int* positives, int* negatives) {
     const int i = global_thread() / WARP, lane = threadIdx.x % WARP;
     if (i >= n) return;
-    const int user = users[i], start = indptr[user], degree = indptr[user + 1] - start;
+    const Batch from = {indptr, indices, caps, users,                 n_items, n, step, term,
+                        make_uint2(key0, key1), {popular, batch, bounds}};
+    const int user = users[i];
     for (int d = lane; d < caps[user]; d += WARP) {
         const int64 at = offsets[i] + d;
         rows[at] = user;
-        one_draw(indices + start, degree, n_items, d, user, step, term, make_uint2(key0, key1),
-                 positives[at], negatives[at]);
+        one_draw(from, user, d, count, 0, size, positives + at, negatives + at);
     }
 }
 
 // A fixed layout: slot i·samples + d is draw d of user number i of the batch, −1 where that is
-// beyond the user's cap. Ends are nodes: item v is first_item + v. Negatives follow all positives,
-// n·samples later. The last block counts the rows that are there.
+// beyond the user's cap. Ends are nodes: item v is first_item + v. The negatives follow all
+// positives, each n·samples later. The last block counts the draws that are there.
 __global__ void __launch_bounds__(THREADS)
     draw_slots(const int* indptr, const int* indices, int first_item, int n_items, const int* caps,
                const int* users, int n, int samples, uint32 key0, uint32 key1, const uint32* clock,
-               uint32 term, int* left, int* right, int* count) {
+               uint32 term, int negatives, uint32 popular, uint32 batch, const uint32* bounds,
+               int* left, int* right, int* count) {
     if (blockIdx.x + 1 == gridDim.x) {
         int rows = 0;
         for (int i = threadIdx.x; i < n; i += THREADS) rows += caps[users[i]];
@@ -81,18 +142,16 @@ __global__ void __launch_bounds__(THREADS)
     const int slots = n * samples, slot = global_thread();
     if (slot >= slots) return;
     const int i = slot / samples, d = slot % samples, user = users[i];
-    int positive = -1, negative = -1, node = -1;
-    if (d < caps[user]) {
-        const int start = indptr[user];
-        one_draw(indices + start, indptr[user + 1] - start, n_items, d, user, clock[1], term,
-                 make_uint2(key0, key1), positive, negative);
-        node = user;
-        positive += first_item;
-        negative += first_item;
+    const bool there = d < caps[user];
+    for (int j = 0; j <= negatives; ++j) {
+        const int64 at = int64(j) * slots + slot;
+        left[at] = there ? user : -1;
+        right[at] = -1;
     }
-    left[slot] = left[slots + slot] = node;
-    right[slot] = positive;
-    right[slots + slot] = negative;
+    if (!there) return;
+    const Batch from = {indptr, indices, caps, users,                 n_items, n, clock[1], term,
+                        make_uint2(key0, key1), {popular, batch, bounds}};
+    one_draw(from, user, d, negatives, first_item, slots, right + slot, right + slots + slot);
 }
 
 // The users of batch clock[0] of an epoch, `size` of them, in batches of `batch`.

@@ -12,7 +12,7 @@ from pkef_fast.kernels import OPERATIONS
 # What only a CUDA form has: steps of fixed shape, which a device replays.
 REPLAYED = {
     "sample": {"advance", "draw_slots", "record", "take_users"},
-    "bpr": {"bpr_slots"},
+    "bpr": {"bpr_slots", "softmax_slots"},
     "adam": {"update_scheduled"},
 }
 

@@ -22,6 +22,15 @@ def csr(rows):
     return indptr, np.concatenate([np.zeros(0), *rows]).astype(np.int32)
 
 
+@st.composite
+def mixes(draw, n_items=40):
+    """None, or a mix with popular and batch negatives; items of popularity 0 among them."""
+    popular = draw(st.sampled_from([0, 0.3, 1]))
+    batch = draw(st.sampled_from([0, 1 - popular]))
+    counts = draw(st.lists(st.integers(0, 9), min_size=n_items, max_size=n_items))
+    return lambda n: reference.mix_of(np.array(counts[:n]), 0.75, popular, batch)
+
+
 def problem(seed, n_users, n_items, samples):
     """Rows of every degree from none to all items, and their caps."""
     rng = np.random.default_rng(seed)
@@ -69,18 +78,23 @@ def test_philox_of_no_counter(kernels):
     n_users=st.integers(1, 30),
     n_items=st.integers(1, 40),
     samples=st.integers(0, 45),
+    negatives=st.integers(1, 3),
+    mix=mixes(),
 )
 def test_draws_are_valid_and_the_same_in_all_forms(
-    kernels, seed, step, term, n_users, n_items, samples
+    kernels, seed, step, term, n_users, n_items, samples, negatives, mix
 ):
     rows, caps, users = problem(seed, n_users, n_items, samples)
-    arguments = (*csr(rows), n_items, caps, users, seed, step, term)
+    arguments = (*csr(rows), n_items, caps, users, seed, step, term, negatives, mix(n_items))
     drawn = reference.draw(*arguments)
     for found, wanted in zip(kernels.draw(*arguments), drawn, strict=True):
         assert found.dtype == wanted.dtype == np.int32
         assert found.tolist() == wanted.tolist()
     assert drawn[0].tolist() == np.repeat(users, caps[users]).tolist()
-    for user, positive, negative in zip(*drawn, strict=True):
+    n = len(drawn[0])
+    assert drawn[2].shape == (negatives * n,)
+    for i, negative in enumerate(drawn[2]):
+        user, positive = drawn[0][i % n], drawn[1][i % n]
         assert positive in rows[user]
         assert negative not in rows[user]
         assert 0 <= negative < n_items
@@ -127,6 +141,48 @@ def test_draws_are_even(kernels):
         assert chisquare(counts).pvalue > 0.01
     pairs = np.searchsorted(row, positives) * len(outside) + np.searchsorted(outside, negatives)
     assert chisquare(np.bincount(pairs, minlength=len(row) * len(outside))).pvalue > 0.01
+
+
+@FORMS
+def test_more_negatives_leave_the_first_ones_and_the_positives(kernels):
+    rows, caps, users = problem(3, 20, 50, 10)
+    one = kernels.draw(*csr(rows), 50, caps, users, 1, 2, 3)
+    three = kernels.draw(*csr(rows), 50, caps, users, 1, 2, 3, 3)
+    n = len(one[0])
+    assert [part[:n].tolist() for part in three] == [part.tolist() for part in one]
+    second, third = three[2][n : 2 * n], three[2][2 * n :]
+    assert np.mean(second == one[2]) < 0.2 and np.mean(second == third) < 0.2
+
+
+@FORMS
+def test_popular_negatives_go_by_popularity_and_batch_negatives_by_the_batch(kernels):
+    """Chi-square over all items outside the row, for one fixed seed; those in it are even."""
+    row, counts = np.array([0, 3]), np.array([50, 0, 1, 9, 4, 16, 25, 36])
+    users, caps = np.zeros(1, np.int32), np.array([40_000], np.int32)
+    outside = np.setdiff1d(np.arange(8), row)
+    mix = kernels.mix_of(counts, 0.5, 0.75, 0)
+    _, _, negatives = kernels.draw(*csr([row]), 8, caps, users, 11, 0, 0, 1, mix)
+    chances = np.sqrt(counts) / np.sqrt(counts).sum()
+    even = 0.25 + 0.75 * chances[row].sum()
+    wanted = (0.75 * chances[outside] + even / len(outside)) * len(negatives)
+    assert chisquare(np.bincount(negatives, minlength=8)[outside], wanted).pvalue > 0.01
+
+    rows = [np.array([0]), np.array([1]), np.array([1, 2]), np.zeros(0)]
+    caps, users = np.array([20_000, 1, 2, 0], np.int32), np.arange(4, dtype=np.int32)
+    mix = kernels.mix_of(np.ones(5), 1, 0, 1)
+    drawn, positives, negatives = kernels.draw(*csr(rows), 5, caps, users, 3, 0, 0, 1, mix)
+    others = positives[drawn == 2]  # this user's two positives, and item 1 of user 1
+    wanted = np.full(5, 0.5 / 4) + np.bincount(np.append(others, [1, 1]), minlength=5) / 8
+    found = np.bincount(negatives[drawn == 0], minlength=5)
+    assert found[0] == 0
+    assert chisquare(found[1:], wanted[1:] * 20_000).pvalue > 0.01
+
+
+@pytest.mark.parametrize("shares", [(-0.1, 0), (0.6, 0.6), (0, 1.1)])
+def test_shares_are_parts_of_a_whole(shares):
+    with pytest.raises(ValueError, match="are not two parts of a whole"):
+        reference.mix_of(np.ones(3), 1, *shares)
+    assert reference.mix_of(np.ones(3), 1, 0, 0) is None
 
 
 @FORMS
@@ -217,23 +273,30 @@ def test_every_user_is_taken_as_often(kernels):
     n_users=st.integers(1, 30),
     n_items=st.integers(1, 40),
     samples=st.integers(1, 45),
+    negatives=st.integers(1, 3),
+    mix=mixes(),
 )
-def test_slots_hold_the_same_draws(kernels, seed, step, n_users, n_items, samples):
+def test_slots_hold_the_same_draws(kernels, seed, step, n_users, n_items, samples, negatives, mix):
     """Each user's draws in a row of slots, as nodes; −1 where there are fewer."""
     rows, caps, users = problem(seed, n_users, n_items, samples)
     clock = np.array([0, step], np.uint32)
     pattern = csr(rows)
-    left, right, count = kernels.draw_slots(*pattern, n_items, caps, users, seed, clock, 5, samples)
-    assert left.shape == right.shape == (2 * len(users) * samples,)
-    drawn, positives, negatives = reference.draw(*pattern, n_items, caps, users, seed, step, 5)
+    how = (negatives, mix(n_items))
+    left, right, count = kernels.draw_slots(
+        *pattern, n_items, caps, users, seed, clock, 5, samples, *how
+    )
+    parts = 1 + negatives
+    assert left.shape == right.shape == (parts * len(users) * samples,)
+    drawn, *items = reference.draw(*pattern, n_items, caps, users, seed, step, 5, *how)
     assert int(count) == len(drawn)
     there = (np.arange(samples) < caps[users][:, None]).reshape(-1)
-    for half, items in zip(np.split(right, 2), (positives, negatives), strict=True):
-        assert half[there].tolist() == (items + n_users).tolist()
-        assert np.all(half[~there] == -1)
-    for half in np.split(left, 2):
-        assert half[there].tolist() == drawn.tolist()
-        assert np.all(half[~there] == -1)
+    wanted = [items[0], *np.split(items[1], negatives)]
+    for part, ends in zip(np.split(right, parts), wanted, strict=True):
+        assert part[there].tolist() == (ends + n_users).tolist()
+        assert np.all(part[~there] == -1)
+    for part in np.split(left, parts):
+        assert part[there].tolist() == drawn.tolist()
+        assert np.all(part[~there] == -1)
 
 
 @pytest.mark.parametrize("kernels", forms("sample", "emulator", "gpu"))

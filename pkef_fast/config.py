@@ -81,6 +81,26 @@ class Config(Fields):
     unique_excluded: tuple[int, ...] = field(
         (), "behaviours (numbers from 0, or names) in no unique pair; official Tmall 2 (cart)"
     )
+    loss: str = field(
+        "bpr",
+        "official bpr, pairs; softmax: each positive against all of the user's negatives at once",
+        choices=("bpr", "softmax"),
+    )
+    negatives: int = field(1, "negatives drawn for each positive; official 1", low=1)
+    popular_negatives: float = field(
+        0.0, "share of negatives drawn by popularity; official 0, all evenly", low=0, high=1
+    )
+    popularity_exponent: float = field(
+        0.75, "popularity is a behaviour's count of the item to this power", low=0
+    )
+    batch_negatives: float = field(
+        0.0, "share of negatives that are positives of the batch's users; official 0", low=0, high=1
+    )
+    behavior_weights: str = field(
+        "fixed",
+        "official fixed, λ alone; learned: λ·(e^−s·loss + s/2), s trained for each behaviour",
+        choices=("fixed", "learned"),
+    )
     loss_scale: float = field(3.0, "factor of the data loss; official 3", low=0)
     loss_reduction: str = field(
         "mean",
@@ -100,6 +120,13 @@ class Config(Fields):
         "tensorflow",
         "where epsilon stands: tensorflow √v + ε before the bias correction, pytorch after",
         choices=("tensorflow", "pytorch"),
+    )
+    average: float = field(
+        0.0,
+        "decay of a running average of all parameters over the steps, which then ranks and is "
+        "saved; 0: the parameters themselves",
+        low=0,
+        high=1,
     )
     epochs: int = field(100, "passes of training; official 100", low=0)
     users_per_epoch: int = field(10000, "users drawn for an epoch; all, if fewer", low=1)
@@ -141,6 +168,14 @@ class Config(Fields):
                     f"config field {name!r} has {len(values)} values, {plain(values)}; wanted one "
                     f"for each of the {len(behaviors)} behaviours {', '.join(behaviors)}."
                 )
+        if config.popular_negatives + config.batch_negatives > 1:
+            raise InputError(
+                f"config fields 'popular_negatives' {config.popular_negatives:g} and "
+                f"'batch_negatives' {config.batch_negatives:g} are shares of one whole; wanted a "
+                "sum of at most 1."
+            )
+        if config.average == 1:
+            raise wrong("average", 1, "less than 1, or nothing would ever enter the average")
         if not any(config.coefficients):
             raise InputError(
                 "config field 'coefficients' is all zeros; at least one behaviour needs a loss."

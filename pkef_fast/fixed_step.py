@@ -5,7 +5,7 @@ clock), the learning rates of the epoch. Each term of the loss has a slot for ev
 of the batch could have; those left over are marked and take part in nothing. Losses go to a log on
 the device, a row a step, and the host reads it every so often: it never waits in between.
 
-    take the users → draw → compact → losses → gradients → Adam → log → clock + 1
+    take the users → draw → compact → losses → gradients → Adam → average → log → clock + 1
 """
 
 from __future__ import annotations
@@ -84,6 +84,10 @@ class FixedStep:
         for name, tensor in model.parameters.items():
             values.append(self._update(name, tensor))
             tensor.grad = None
+        if config.average:
+            average = self.device.kernels.adam.average_scheduled
+            for name, tensor in model.parameters.items():
+                average(tensor.data, model.ranking[name].data, config.average, self.clock)
         if self.log is None:
             self.parts = list(losses)
             steps = self.sampler.steps_per_epoch

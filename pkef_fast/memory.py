@@ -18,21 +18,21 @@ def training_bytes(
 ) -> int:
     """About how many bytes a run needs; `edges` are the interactions of each behaviour.
 
-    Counted are parameters with gradient and moments, patterns, what the streams save for their
-    adjoint, and the rows of a batch; not what the driver and the compiled kernels take. What a
+    Counted are parameters with gradient, moments and average, patterns, what the streams save for
+    their adjoint, and the rows of a batch; not what the driver and the compiled kernels take. What a
     step works in counts `steps_held` times: a device that replays steps keeps theirs.
     """
     item = config.dtype.itemsize
     n_nodes, n_behaviors = n_users + n_items, len(edges)
     table = n_nodes * config.d * item
-    parameters = 4 * table
+    parameters = (5 if config.average else 4) * table
     patterns = sum(2 * 2 * count * INDEX + n_nodes * (2 * item + 2 * INDEX) for count in edges)
     # A layer saves two messages, a behaviour its two sums and its start.
     saved = table * (2 * sum(config.layers) + 3 * n_behaviors)
 
     live = sum(1 for weight in config.coefficients if weight > 0)
     terms = live * n_behaviors  # an own term and n − 1 unique ones each
-    slots = 2 * min(config.batch_users, n_users) * config.samples_per_user
+    slots = (1 + config.negatives) * min(config.batch_users, n_users) * config.samples_per_user
     nodes = min(n_nodes, config.batch_users + terms * slots)
     batch_tables = nodes * config.d * item * n_behaviors * (3 + terms)
     rows = terms * slots * (4 * INDEX + (4 * n_behaviors + 8) * item)

@@ -329,15 +329,15 @@ def _unique_adjoint(kernels, saved, needs, d_out):
 unique = Op("unique", _unique, _unique_adjoint)
 
 
-def _bpr(kernels, scores, *, reduction, slots=None):
+def _bpr(kernels, scores, *, reduction, negatives=1, slots=None):
     """mean or sum of softplus(−(s⁺ − s⁻)) over rows [positives; negatives]: a float64 scalar.
 
     `slots` are (present, count) of a batch whose shapes are fixed: not all rows are there.
     """
     if slots is None:
-        loss, d_scores = kernels.bpr.bpr(scores, reduction)
+        loss, d_scores = kernels.bpr.bpr(scores, reduction, negatives)
     else:
-        loss, d_scores = kernels.bpr.bpr_slots(scores, *slots, reduction)
+        loss, d_scores = kernels.bpr.bpr_slots(scores, *slots, reduction, negatives)
     return loss, (d_scores,)
 
 
@@ -347,6 +347,21 @@ def _bpr_adjoint(kernels, saved, needs, d_out):
 
 
 bpr = Op("bpr", _bpr, _bpr_adjoint)
+
+
+def _softmax_loss(kernels, scores, *, groups, reduction, negatives=1, slots=None):
+    """The same against the soft maximum of each group's negatives.
+
+    `groups` are the groups' ends among the positives; with `slots` the slots of a group.
+    """
+    if slots is None:
+        loss, d_scores = kernels.bpr.softmax(scores, groups, reduction, negatives)
+    else:
+        loss, d_scores = kernels.bpr.softmax_slots(scores, *slots, groups, reduction, negatives)
+    return loss, (d_scores,)
+
+
+softmax_loss = Op("softmax_loss", _softmax_loss, _bpr_adjoint)
 
 
 def _weigh(kernels, *losses, weights):
@@ -361,3 +376,30 @@ def _weigh_adjoint(kernels, saved, needs, d_out):
 
 
 weigh = Op("weigh", _weigh, _weigh_adjoint)
+
+
+def _weigh_learned(kernels, s, *losses, weights, behaviors):
+    """Σ_k w_k·(e^{−s_k}·L_k + s_k/2), L_k the sum of the losses of behaviour k: e^{s_k} stands for
+    twice the variance of L_k (Kendall, Gal, Cipolla 2018, for likelihoods of classes).
+
+    s (K,) F; losses () float64, `behaviors` the k of each; weights (K,), only those of behaviours
+    with a loss count.
+    """
+    sums = {}
+    for k, loss in zip(behaviors, losses, strict=True):
+        sums[k] = loss + sums.get(k, 0.0)
+    wide = s.astype("float64")
+    shares = {k: weights[k] * kernels.xp.exp(-wide[k]) for k in sums}
+    total = sum(shares[k] * loss + 0.5 * weights[k] * wide[k] for k, loss in sums.items())
+    return kernels.xp.asarray(total, dtype="float64"), (s, sums, shares, weights, behaviors)
+
+
+def _weigh_learned_adjoint(kernels, saved, needs, d_out):
+    s, sums, shares, weights, behaviors = saved
+    d_s = kernels.xp.zeros_like(s)
+    for k, loss in sums.items():
+        d_s[k] = d_out * (0.5 * weights[k] - shares[k] * loss)
+    return d_s, *(kernels.xp.asarray(shares[k] * d_out) for k in behaviors)
+
+
+weigh_learned = Op("weigh_learned", _weigh_learned, _weigh_learned_adjoint)

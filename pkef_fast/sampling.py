@@ -19,6 +19,7 @@ from .data.dataset import Csr, Dataset
 from .graph import difference
 from .kernels import Kernels
 from .kernels.pme import Pairs
+from .kernels.sample import Mix
 
 
 class Term(NamedTuple):
@@ -29,7 +30,7 @@ class Term(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Triples of a term, (n,) int32 each: user, positive item, negative item."""
+    """Draws of a term: users and positive items, (n,) int32, and m negatives of each, (m·n,)."""
 
     users: np.ndarray
     positives: np.ndarray
@@ -40,9 +41,9 @@ class CompactBatch(NamedTuple):
     """A batch over its own distinct nodes: what the heads work on.
 
     nodes (B,) int32 rising, users first: places in the model's node order, if it has one; n_users
-    of them are users; pairs by term, in the compact numbers, rows [positives; negatives]. In a
-    batch of fixed shape nodes and ends that are left over are −1, and counts () int32 are the rows
-    of each term.
+    of them are users; pairs by term, in the compact numbers, rows [positives; first negatives; …];
+    a user's positives stand together. In a batch of fixed shape nodes and ends that are left over
+    are −1, and counts () int32 are the draws of each term.
     """
 
     nodes: np.ndarray
@@ -53,6 +54,18 @@ class CompactBatch(NamedTuple):
     def slots(self, term: Term):
         """(present, count) of a term's rows in a batch of fixed shape, else None."""
         return None if self.counts is None else (self.pairs[term].left, self.counts[term])
+
+    def groups(self, term: Term, negatives: int):
+        """Where the rows of each user begin and end among a term's positives, rising (g + 1,).
+
+        In a batch of fixed shape: how many slots each user has.
+        """
+        left = self.pairs[term].left
+        left = left[: len(left) // (1 + negatives)]
+        if self.counts is not None:
+            return len(left) // self.n_users
+        inner = np.flatnonzero(left[1:] != left[:-1]) + 1
+        return np.concatenate([[0], inner, [len(left)]]).astype(np.int32)
 
 
 def compacted(
@@ -70,7 +83,8 @@ def compacted(
     for term, (users, positives, negatives) in rows.items():
         if len(users):
             terms.append(term)
-            lists.append(xp.concatenate([users, users]).astype(np.int32))
+            copies = [users] * (1 + len(negatives) // len(users))
+            lists.append(xp.concatenate(copies).astype(np.int32))
             lists.append(xp.concatenate([positives, negatives]).astype(np.int32) + n_users)
     lists = [numbers.astype(np.int32, copy=False) for numbers in lists]
     if places is not None:
@@ -92,13 +106,15 @@ def unique_pairs(config: Config, n_behaviors: int) -> list[Term]:
 
 @dataclass(frozen=True)
 class TermSet:
-    """The positive set of a term (U × I) and how many draws each user has, at most `most`."""
+    """The positive set of a term (U × I), how many draws each user has, at most `most`, and which
+    negatives are not drawn evenly."""
 
     term: Term
     number: int  # its stream of random numbers
     positives: Csr
     caps: np.ndarray
     most: int
+    mix: Mix | None
 
 
 class Sampler:
@@ -137,7 +153,14 @@ class Sampler:
                 self.n_items,
             )
             most = int(caps.max(initial=0))
-            self.sets.append(TermSet(term, number, *kernels.place((positives, caps)), most))
+            mix = kernels.sample.mix_of(
+                np.bincount(dataset.interactions[term.k].indices, minlength=self.n_items),
+                config.popularity_exponent,
+                config.popular_negatives,
+                config.batch_negatives,
+            )
+            positives, caps, mix = kernels.place((positives, caps, mix))
+            self.sets.append(TermSet(term, number, positives, caps, most, mix))
 
     def _positives(self, interactions: Sequence[Csr], term: Term) -> Csr:
         if term.other is None:
@@ -176,6 +199,8 @@ class Sampler:
                     self.config.seed,
                     step,
                     one.number,
+                    self.config.negatives,
+                    one.mix,
                 )
             )
             for one in self.sets
@@ -198,6 +223,8 @@ class Sampler:
                 clock,
                 one.number,
                 one.most,
+                self.config.negatives,
+                one.mix,
             )
             lists += [left, right]
         # All users of the batch are among the nodes, so that their number is known beforehand.

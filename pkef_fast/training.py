@@ -1,7 +1,8 @@
 """The training loop: sample → forward → backward → update, step by step.
 
 A `Trainer` is a state that can be stored between any two steps and gone on with bit for bit: the
-parameters, Adam's moments and the number of the next step. Everything else follows from the seed.
+parameters, Adam's moments, a running average where there is one, and the number of the next step.
+Everything else follows from the seed.
 """
 
 from __future__ import annotations
@@ -188,6 +189,9 @@ class Trainer:
             )
             penalty += weight * float(squares)
             tensor.grad = None
+            if config.average:
+                mean = self.model.ranking[name].data
+                adam.average(tensor.data, mean, config.average, self.step + 1)
         return penalty
 
     def _stop(self, losses: dict[str, float], broken: str | None = None) -> None:
@@ -218,33 +222,38 @@ class Trainer:
 
     # ---- state --------------------------------------------------------------------------------
 
+    def _stored(self) -> dict[str, Any]:
+        """All arrays of the state, as they lie on the device."""
+        arrays = {}
+        for name, tensor in self.model.parameters.items():
+            arrays[f"parameter.{name}"] = tensor.data
+            arrays[f"moment1.{name}"], arrays[f"moment2.{name}"] = self._moments[name]
+            if self.model.config.average:
+                arrays[f"average.{name}"] = self.model.ranking[name].data
+        return arrays
+
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Facts and arrays from which `restore` goes on; TrainingError if not all finite."""
         self._read()
         broken = self._first_broken()
         if broken is not None:
             raise TrainingError(f"step {self.step}: {broken} is not finite, so training stopped.")
-        arrays, to_host = {}, self.model.device.to_host
-        for name, tensor in self.model.parameters.items():
-            values = (tensor.data, *self._moments[name])
-            for kind, value in zip(("parameter", "moment1", "moment2"), values, strict=True):
-                arrays[f"{kind}.{name}"] = to_host(value)
+        to_host = self.model.device.to_host
+        arrays = {name: to_host(value) for name, value in self._stored().items()}
         facts = {"step": self.step, "sums": self._sums, "config": self.model.config.as_dict()}
         return facts, arrays
 
     def restore(self, facts: dict[str, Any], arrays: dict[str, np.ndarray], source: object) -> None:
         """Go on from a stored state; `source` names it in errors."""
-        for name, tensor in self.model.parameters.items():
-            targets = (tensor.data, *self._moments[name])
-            for kind, target in zip(("parameter", "moment1", "moment2"), targets, strict=True):
-                stored = arrays.get(f"{kind}.{name}")
-                if stored is None or stored.shape != target.shape or stored.dtype != target.dtype:
-                    found = "nothing" if stored is None else f"{stored.dtype} {stored.shape}"
-                    raise InputError(
-                        f"{source}: {kind}.{name} is {found}; wanted {target.dtype} {target.shape} "
-                        "for this config and data set."
-                    )
-                target[...] = self.model.device.place(stored)
+        for name, target in self._stored().items():
+            stored = arrays.get(name)
+            if stored is None or stored.shape != target.shape or stored.dtype != target.dtype:
+                found = "nothing" if stored is None else f"{stored.dtype} {stored.shape}"
+                raise InputError(
+                    f"{source}: {name} is {found}; wanted {target.dtype} {target.shape} "
+                    "for this config and data set."
+                )
+            target[...] = self.model.device.place(stored)
         self.step = self._unread = int(facts["step"])
         if self._fixed is not None:
             self._fixed.start(self.step)

@@ -21,6 +21,14 @@ update_scheduled(theta, grad, m, v, rates, clock, *, penalty, beta1, beta2, epsi
     The same with `bias_corrections` of the step from row clock[0] of rates (steps, 2) float64, for
     steps that a device replays: cuda.py alone has it. There Σ theta² stays on the device, ().
 
+average(theta, mean, decay, step)
+    mean += (theta − mean)·max(1 − decay, 1/step), in place: the plain mean of the first
+    1/(1 − decay) steps, then an exponential one. theta, mean: one shape and dtype F, C-contiguous;
+    step counts from 1, so the first one sets mean to theta.
+
+average_scheduled(theta, mean, decay, clock)
+    The same at step = clock[1] + 1: cuda.py alone has it.
+
 learning_rate(base, decay, decay_steps, step0) → base · decay^⌊step0 / decay_steps⌋
     step0 counts from 0.
 
@@ -67,3 +75,8 @@ def check(theta, grad, m, v, step: int, form: str) -> None:
             )
         if not array.flags.c_contiguous:
             raise ValueError(f"{name} is not C-contiguous; pass np.ascontiguousarray of it.")
+
+
+def share_of(decay: float, step: int) -> float:
+    """What a step's parameters weigh in the running average."""
+    return max(1 - decay, 1 / step)

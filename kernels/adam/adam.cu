@@ -53,6 +53,16 @@ __global__ void __launch_bounds__(THREADS)
     if (threadIdx.x == 0) partial[blockIdx.x] = squares;
 }
 
+// mean += (theta - mean) * max(1 - decay, 1 / step); where `clock` is given, step = clock[1] + 1.
+template <typename T>
+__global__ void __launch_bounds__(THREADS)
+    average(const T* theta, T* mean, int64 n, double rest, double share, const uint32* clock) {
+    if (clock != nullptr) share = fmax(rest, 1.0 / (double(clock[1]) + 1.0));
+    const T weight = T(share);
+    const int64 i = int64(blockIdx.x) * THREADS + threadIdx.x;
+    if (i < n) mean[i] += (theta[i] - mean[i]) * weight;
+}
+
 // squares = sum of the partial sums; one block.
 __global__ void __launch_bounds__(THREADS) total(const double* partial, int n, double* squares) {
     double sum = 0;

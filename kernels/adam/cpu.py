@@ -4,9 +4,9 @@ import numba as nb
 import numpy as np
 
 from ..jit import FAST, parallel, serial
-from . import bias_corrections, check
+from . import bias_corrections, check, share_of
 
-__all__ = ["update"]
+__all__ = ["average", "update"]
 
 # Elements of one piece of work: its four arrays (256 KiB in float32) fit in a core's L2.
 PIECE = 16384
@@ -85,3 +85,14 @@ def update(
     for part in sums:
         total += part
     return float(total)
+
+
+@parallel()
+def _average(theta, mean, share):
+    for i in nb.prange(len(theta)):
+        mean[i] += (theta[i] - mean[i]) * share
+
+
+def average(theta, mean, decay, step):
+    """Take theta into the running average, in place."""
+    _average(theta.reshape(-1), mean.reshape(-1), theta.dtype.type(share_of(decay, step)))

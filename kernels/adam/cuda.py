@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..cuda import C_TYPES, Instance, Launchers, ceil_div
-from . import bias_corrections, check
+from . import bias_corrections, check, share_of
 
 THREADS = 256
 PIECE = 4096  # parameters of a block
@@ -18,6 +18,7 @@ INSTANCES = (
     Instance("update<float, 1>", threads=THREADS, registers=64),
     Instance("update<double, 2>", threads=THREADS, registers=80),
     Instance("update<double, 1>", threads=THREADS, registers=80),
+    *(Instance(f"average<{one}>", threads=THREADS, registers=32) for one in ("float", "double")),
     Instance("total", threads=THREADS, registers=64),
 )
 
@@ -25,7 +26,7 @@ INSTANCES = (
 class Form(Launchers):
     """Launches adam.cu."""
 
-    __all__ = ("update", "update_scheduled")
+    __all__ = ("average", "average_scheduled", "update", "update_scheduled")
     source, instances = SOURCE, INSTANCES
 
     def update(
@@ -93,3 +94,25 @@ class Form(Launchers):
         )
         self.kernel("total")((1,), (THREADS,), (partial, np.int32(blocks), squares))
         return squares
+
+    def average(self, theta, mean, decay, step):
+        """Take theta into the running average, in place."""
+        self._average(theta, mean, decay, share_of(decay, step), None)
+
+    def average_scheduled(self, theta, mean, decay, clock):
+        """The same at step clock[1] + 1."""
+        self._average(theta, mean, decay, 0, clock)
+
+    def _average(self, theta, mean, decay, share, clock):
+        self.kernel(f"average<{C_TYPES[theta.dtype]}>")(
+            (ceil_div(theta.size, THREADS),),
+            (THREADS,),
+            (
+                theta,
+                mean,
+                np.int64(theta.size),
+                np.float64(1 - decay),
+                np.float64(share),
+                clock,
+            ),
+        )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import check
+from . import check, share_of
 
-__all__ = ["update"]
+__all__ = ["average", "update"]
 
 
 def update(
@@ -37,3 +37,8 @@ def update(
         m_hat, v_hat = m / (1 - beta1**step), v / (1 - beta2**step)
         theta -= lr * m_hat / (np.sqrt(v_hat) + epsilon)
     return squares
+
+
+def average(theta, mean, decay, step):
+    """Take theta into the running average, in place."""
+    mean += (theta - mean) * theta.dtype.type(share_of(decay, step))

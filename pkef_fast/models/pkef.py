@@ -72,6 +72,12 @@ class Pkef:
             )
             for name in self.shapes()
         }
+        # What ranks: a running average where the config asks for one, kept by the trainer.
+        self.ranking = self.parameters
+        if config.average:
+            self.ranking = {
+                name: Tensor(one.data.copy(), device) for name, one in self.parameters.items()
+            }
 
     def _graph(self, interactions: Csr):
         """A behaviour's adjacency in the model's node order."""
@@ -81,9 +87,9 @@ class Pkef:
         settings = (config.normalization, config.self_loops, self.dtype, config.gather)
         return self.device.place(graph.adjacency(interactions, self.n_items, *settings))
 
-    def _table(self) -> Tensor:
+    def _table(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """E (N, d): what both streams start from."""
-        users, items = self.parameters["user_embedding"], self.parameters["item_embedding"]
+        users, items = parameters["user_embedding"], parameters["item_embedding"]
         return ops.stack_rows(users, items, order=self.order)
 
     @staticmethod
@@ -92,8 +98,8 @@ class Pkef:
         return "official"
 
     def stored(self) -> dict[str, np.ndarray]:
-        """What makes this model again, together with config and data: its parameters."""
-        return {name: self.device.to_host(one.data) for name, one in self.parameters.items()}
+        """What makes it rank again, together with config and data: its parameters."""
+        return {name: self.device.to_host(one.data) for name, one in self.ranking.items()}
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of all parameters."""
@@ -102,13 +108,18 @@ class Pkef:
             "item_embedding": (self.n_items, self.config.d),
             **self.head.shapes(),
             **fusion_shapes(self.config),
+            **({"log_variance": (self.n_behaviors,)} if self._learns_weights else {}),
         }
 
+    @property
+    def _learns_weights(self) -> bool:
+        return self.config.behavior_weights == "learned"
+
     def initial(self) -> dict[str, np.ndarray]:
-        """Glorot-uniform tables and weights, zero biases, from the config's seed."""
+        """Glorot-uniform tables and weights, all else zero, from the config's seed."""
         rng = np.random.Generator(np.random.Philox(self.config.seed))
         return {
-            name: np.zeros(shape) if name.endswith("bias") else glorot(rng, shape)
+            name: np.zeros(shape) if len(shape) == 1 else glorot(rng, shape)
             for name, shape in self.shapes().items()
         }
 
@@ -128,7 +139,8 @@ class Pkef:
         )
         with_parallel = config.fusion != "none"
         parallel = frozenset(term.k for term in own) if with_parallel else frozenset()
-        P, Z = streams(self._table(), self.graphs, config, self.parameters, parallel, read)
+        table = self._table(self.parameters)
+        P, Z = streams(table, self.graphs, config, self.parameters, parallel, read)
         scores: dict[Part, Tensor] = {}
         if read:
             # The heads see the batch's nodes alone; a table that nobody reads is not gathered, and
@@ -162,19 +174,33 @@ class Pkef:
         return scores
 
     def losses(self, batch: CompactBatch) -> dict[Part, Tensor]:
-        """Each part's mean (or sum) of softplus(−(s⁺ − s⁻)), before λ and the loss scale."""
-        reduction = self.config.loss_reduction
-        return {
-            part: ops.bpr(scores, reduction=reduction, slots=batch.slots(part[1]))
-            for part, scores in self.scores(batch).items()
-        }
+        """Each part's mean (or sum) over its draws, before λ and the loss scale."""
+        config = self.config
+        result = {}
+        for part, scores in self.scores(batch).items():
+            _, term = part
+            how = {"reduction": config.loss_reduction, "negatives": config.negatives}
+            if config.loss == "softmax":
+                groups = batch.groups(term, config.negatives)
+                result[part] = ops.softmax_loss(
+                    scores, groups=groups, slots=batch.slots(term), **how
+                )
+            else:
+                result[part] = ops.bpr(scores, slots=batch.slots(term), **how)
+        return result
 
     def total(self, losses: Mapping[Part, Tensor]) -> Tensor:
         """Σ λ_k·c·(parts): the data loss (Eq. 21 without the penalty)."""
-        weights = tuple(
-            self.config.coefficients[term.k] * self.config.loss_scale for _, term in losses
-        )
-        return ops.weigh(*losses.values(), weights=weights)
+        weights = [weight * self.config.loss_scale for weight in self.config.coefficients]
+        behaviors = tuple(term.k for _, term in losses)
+        if self._learns_weights:
+            return ops.weigh_learned(
+                self.parameters["log_variance"],
+                *losses.values(),
+                weights=tuple(weights),
+                behaviors=behaviors,
+            )
+        return ops.weigh(*losses.values(), weights=tuple(weights[k] for k in behaviors))
 
     # ---- use ----------------------------------------------------------------------------------
 
@@ -182,10 +208,10 @@ class Pkef:
         """Z^k (N, d) of these behaviours, nothing recorded."""
         with no_grad():
             _, Z = streams(
-                self._table(),
+                self._table(self.ranking),
                 self.graphs,
                 self.config,
-                self.parameters,
+                self.ranking,
                 frozenset(),
                 frozenset(behaviors),
             )
@@ -200,7 +226,7 @@ class Pkef:
         """The `kernels.rank` scorer of behaviour k (default: the target) with today's tables."""
         k = self.n_behaviors - 1 if k is None else k
         tables = self.cascade_tables(self.head.reads(k))
-        return self.head.scorer(tables, self.parameters, k, self.n_users)
+        return self.head.scorer(tables, self.ranking, k, self.n_users)
 
     def ranker(self) -> TableRanker:
         """Ranks by the target's scores, with today's tables."""

@@ -13,7 +13,7 @@ from pkef_fast.kernels import OPERATIONS
 REPLAYED = {
     "sample": {"advance", "draw_slots", "record", "take_users"},
     "bpr": {"bpr_slots", "softmax_slots"},
-    "adam": {"update_scheduled"},
+    "adam": {"average_scheduled", "update_scheduled"},
 }
 
 

@@ -16,6 +16,7 @@ from .doctor import doctor
 from .evaluate import evaluate
 from .recommend import recommend
 from .train import train
+from .tune import tune
 
 
 class Commands(click.Group):
@@ -45,5 +46,5 @@ def main() -> None:
     """
 
 
-for command in (train, evaluate, recommend, data, config, doctor, bench):
+for command in (train, tune, evaluate, recommend, data, config, doctor, bench):
     main.add_command(command)

@@ -48,7 +48,7 @@ __global__ void __launch_bounds__(THREADS)
 // A warp a group: rows groups[g]..groups[g + 1], or where `groups` is null `width` slots of which
 // those with present >= 0 are there.
 template <typename T>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, 4)
     softmax(const T* scores, int n, int negatives, const int* groups, int n_groups, int width,
             double factor, const int* present, const int* count, T* d_scores, double* partial) {
     factor = row_factor(factor, count);
@@ -58,21 +58,26 @@ __global__ void __launch_bounds__(THREADS)
         const int start = groups == nullptr ? group * width : groups[group];
         const int stop = groups == nullptr ? start + width : groups[group + 1];
         double maximum = -1.7976931348623157e308;  // no score is less
+#pragma unroll 1
         for (int i = start + lane; i < stop; i += WARP) {
             if (present != nullptr && present[i] < 0) continue;
+#pragma unroll 1
             for (int j = 1; j <= negatives; ++j)
                 maximum = fmax(maximum, double(scores[int64(j) * n + i]));
         }
         maximum = warp_max(maximum);
         double powers = 0;
+#pragma unroll 1
         for (int i = start + lane; i < stop; i += WARP) {
             if (present != nullptr && present[i] < 0) continue;
+#pragma unroll 1
             for (int j = 1; j <= negatives; ++j)
                 powers += exp(double(scores[int64(j) * n + i]) - maximum);
         }
         powers = warp_sum(powers);
         const double bound = maximum + log(powers);
         double slope = 0;
+#pragma unroll 1
         for (int i = start + lane; i < stop; i += WARP) {
             double weight = 0;
             if (present == nullptr || present[i] >= 0)
@@ -82,8 +87,10 @@ __global__ void __launch_bounds__(THREADS)
         }
         slope = warp_sum(slope);
         if (powers > 0) slope *= factor / powers;  // 0: no row is there
+#pragma unroll 1
         for (int i = start + lane; i < stop; i += WARP) {
             const bool there = present == nullptr || present[i] >= 0;
+#pragma unroll 1
             for (int j = 1; j <= negatives; ++j) {
                 const int64 at = int64(j) * n + i;
                 d_scores[at] = there ? T(exp(double(scores[at]) - maximum) * slope) : T(0);

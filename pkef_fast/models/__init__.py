@@ -14,6 +14,7 @@ from ..device import Device
 from ..errors import InputError, did_you_mean
 from ..fields import Fields
 from ..ranking import Ranker
+from ..space import Space
 from .graph_rank import GraphRank
 from .pkef import Pkef
 
@@ -55,6 +56,10 @@ class Model(Protocol):
     @staticmethod
     def preset(name: str, behaviors: Sequence[str]) -> Fields:
         """The config of a preset; InputError for an unknown name."""
+
+    @staticmethod
+    def space(behaviors: Sequence[str]) -> Space:
+        """What a search may choose its config's fields from."""
 
     def stored(self) -> dict[str, Array]:
         """Arrays that make it again, together with config and data."""

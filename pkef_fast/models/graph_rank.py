@@ -29,6 +29,7 @@ from ..device import Device
 from ..errors import InputError, did_you_mean
 from ..fields import Fields, field
 from ..ranking import BlockRanker
+from ..space import Range, Space
 
 WIDTH = 256  # users of a block: on a CPU half the time of 64, for wide rows of a gather are cheaper
 # Kernels sum a few full cache lines of a row together and what is left in another order. With whole
@@ -130,6 +131,11 @@ class GraphRank:
         if name not in PRESETS:
             raise InputError(f"preset {name!r} is unknown{did_you_mean(name, PRESETS)}")
         return GraphRankConfig(**PRESETS[name])
+
+    @staticmethod
+    def space(behaviors: Sequence[str]) -> Space:
+        """What a search may choose from: the two shares, whose sum is at most 1."""
+        return (Range("alpha", 0.0, 0.95), Range("beta", 0.05, 1.0, rest_of="alpha"))
 
     def stored(self) -> dict[str, Array]:
         """What makes this model again, together with config and data."""

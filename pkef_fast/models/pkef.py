@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ..locality import node_order
 from ..presets import PRESETS, preset
 from ..ranking import TableRanker
 from ..sampling import CompactBatch, Term
+from ..space import Choice, Range, Space
 from .heads import HEADS
 from .pkf import fusion_shapes, streams
 
@@ -96,6 +97,27 @@ class Pkef:
     def default_preset(dataset_name: str) -> str:
         """The preset for a data set."""
         return "official"
+
+    @staticmethod
+    def space(behaviors: Sequence[str]) -> Space:
+        """What a search may choose from: depth, optimiser, scales, negatives and the loss."""
+        deeper = len(behaviors) - 1
+        first = [(depth, *(1,) * deeper) for depth in (1, 2, 3, 4)]
+        layers = tuple(",".join(map(str, depths)) for depths in first)
+        return (
+            Choice("layers", layers),
+            Range("lr", 3e-4, 1e-2, log=True),
+            Range("regularization", 1e-5, 1e-1, log=True),
+            Range("fusion_scale", 0.03, 1.0, log=True),
+            Range("score_scale", 3.0, 1000.0, log=True),
+            Choice("loss", ("bpr", "softmax")),
+            Range("negatives", 1, 16, log=True),
+            Range("popular_negatives", 0.0, 0.5),
+            Range("batch_negatives", 0.0, 0.5),
+            Choice("behavior_weights", ("fixed", "learned")),
+            Choice("average", (0.0, 0.9, 0.98, 0.995)),
+            Choice("d", (32, 64, 128)),
+        )
 
     def stored(self) -> dict[str, np.ndarray]:
         """What makes it rank again, together with config and data: its parameters."""

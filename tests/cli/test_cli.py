@@ -20,6 +20,7 @@ from click.testing import CliRunner
 from pkef_fast import PKEF, load_dataset
 from pkef_fast.cli import main
 from pkef_fast.data import generate, save_native
+from pkef_fast.models import MODELS
 
 QUICK = ("--set", "d=8", "--epochs", "2")
 
@@ -179,6 +180,27 @@ def test_config_prints_a_commented_preset():
     assert text.count("\n# ") > 25
 
 
+def test_tune_writes_a_config_that_train_takes(shop, tmp_path):
+    pytest.importorskip("optuna")
+    words = ("tune", "--dataset", shop, "--model", "graph-rank", "--protocol", "discovery")
+    best = tmp_path / "best.toml"
+    words = (*words, "--metric", "NDCG@10", "--trials", "2", "--out", best)
+    result = last_json(call(*words, "--json"))
+    assert result["config"] == str(best)
+    assert result["trials"] == 2
+    assert (tmp_path / "best.db").exists()
+    trained = last_json(call("train", "--config", best, "--out", tmp_path / "run", "--json"))
+    assert trained["model"] == "graph-rank"
+    printed = call(*words).stdout  # a study that is complete is only reported
+    assert f"pkef-fast train --config {best}" in printed
+    assert "2 trials, 0 given up early" in printed
+    text = call("tune", "--help").stdout
+    for name, model in MODELS.items():
+        assert f"Search space of {name}" in text
+        for one in model.space(("view", "cart", "buy")):
+            assert f"  {one}" in text
+
+
 def test_doctor():
     text = call("doctor").stdout
     assert "numba" in text
@@ -318,6 +340,10 @@ BAD_CALLS = {
     "no run to resume": (["train", "--resume", "none"], ["none", "not a run"]),
     "resume with other data": (["train", "--resume", "x", "--dataset", "demo"], ["--dataset"]),
     "bad cutoffs": (["evaluate", "none", "--cutoffs", "0"], ["--cutoffs", "0"]),
+    "a metric that is not searched by": (["tune", "--metric", "HR@5"], ["metric", "HR@5"]),
+    "several protocols": (["tune", "--protocol", "all"], ["protocol", "all"]),
+    "no share": (["tune", "--leave-out", "some"], ["leave-out", "some", "target, all"]),
+    "a field that no config has": (["tune", "--set", "layer=4"], ["layer", "did you mean"]),
     "no config file": (["train", "--config", "none.toml"], ["none.toml"]),
 }
 

@@ -201,3 +201,32 @@ def test_a_scheduled_step_is_that_of_its_number(kernels, form, there):
 def test_the_learning_rate_falls_in_steps():
     rates = [learning_rate(1.0, 0.5, 3, step0) for step0 in range(8)]
     assert rates == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]
+
+
+@FAST
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(0,), (1,), (700, 3)])
+def test_the_running_average(kernels, dtype, shape):
+    """The first step is the parameters; the plain mean until 1/step is less than 1 − decay."""
+    values = [state(seed, shape, dtype)[0] for seed in range(6)]
+    mean = np.full(shape, 9, dtype)
+    kernels.average(values[0], mean, 0.75, 1)
+    np.testing.assert_allclose(mean, values[0], rtol=1e-5, atol=1e-6)  # 9 + (θ − 9)
+    wanted = mean.astype(np.float64)
+    for number, value in enumerate(values[1:], 2):
+        true = mean.copy()
+        reference.average(value, true, 0.75, number)
+        kernels.average(value, mean, 0.75, number)
+        np.testing.assert_allclose(mean, true, rtol=4 * np.finfo(dtype).eps, atol=1e-7)
+        wanted += (value - wanted) * max(0.25, 1 / number)
+    np.testing.assert_allclose(mean, wanted, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("kernels", forms("adam", "emulator", "gpu"))
+def test_the_clock_says_which_step_enters_the_average(kernels):
+    theta = state(2, (300,), np.float32)[0]
+    for count in (0, 2, 50):
+        found, wanted = np.ones(300, np.float32), np.ones(300, np.float32)
+        kernels.average_scheduled(theta, found, 0.9, np.array([0, count], np.uint32))
+        reference.average(theta, wanted, 0.9, count + 1)
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)

@@ -49,7 +49,9 @@ def cold(monkeypatch):
 
 
 def parameters(model: PKEF) -> dict[str, np.ndarray]:
-    return {name: model.device.to_host(t.data) for name, t in model.model.parameters.items()}
+    """Those trained, and those that rank."""
+    trained = {name: model.device.to_host(t.data) for name, t in model.model.parameters.items()}
+    return trained | {f"ranking {name}": value for name, value in model.model.stored().items()}
 
 
 def assert_alike(found: PKEF, wanted: PKEF, precision: str):
@@ -71,7 +73,10 @@ VARIANTS = [
     {"fusion": "none", "normalization": "symmetric"},
     {"head": "bilinear", "loss_reduction": "sum", "self_loops": "yes"},
     {"fusion": "summation", "adam_form": "pytorch", "users_per_epoch": 21},
+    {"negatives": 2, "popular_negatives": 0.4, "batch_negatives": 0.3, "average": 0.6},
+    {"loss": "softmax", "negatives": 3, "behavior_weights": "learned", "precision": "float64"},
 ]
+OPTIONS = {"loss": "softmax", "batch_negatives": 0.5, "behavior_weights": "learned", "average": 0.8}
 
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
@@ -100,12 +105,13 @@ def test_rows_that_do_not_begin_at_sixteen_bytes(fields):
     )
 
 
-def test_a_captured_step_is_replayed_with_all_that_changes_on_the_device(data):
+@pytest.mark.parametrize("more", [{}, OPTIONS], ids=["plain", "options"])
+def test_a_captured_step_is_replayed_with_all_that_changes_on_the_device(data, more):
     """Recorded once for each size of batch, then only replayed: no number comes from the host."""
     recorder = Recorder()
     captured = devices.on(recorder, "recorder", capture=True)
     launched = devices.on(Recorder(), "recorder", capture=False)
-    fields = {**SMALL, "epochs": 4}
+    fields = {**SMALL, **more, "epochs": 4}
     models = [PKEF("official", place, **fields).fit(data) for place in (captured, launched)]
     # Batches of 16, 16 and 8: the first of each size runs as it is, the second is recorded.
     assert recorder.captures == 2
@@ -228,17 +234,21 @@ def test_a_checkpoint_goes_on_elsewhere(data, tmp_path, places, stop_after):
     np.testing.assert_array_equal(loaded.evaluate(data).ranks, moved.evaluate(data).ranks)
 
 
-def test_a_stop_and_its_resumption_change_no_bit(data, tmp_path):
-    whole = PKEF("official", emulated(), **SMALL).fit(data)
+@pytest.mark.parametrize("more", [{}, OPTIONS], ids=["plain", "options"])
+def test_a_stop_and_its_resumption_change_no_bit(data, tmp_path, more):
+    fields = {**SMALL, **more}
+    whole = PKEF("official", emulated(), **fields).fit(data)
     asked = []
 
     def stop():
         asked.append(1)
         return len(asked) == 4
 
-    PKEF("official", emulated(), **SMALL).fit(data, out=tmp_path / "run", should_stop=stop)
-    cut = PKEF("official", emulated(), **SMALL).fit(data, out=tmp_path / "run", resume=True)
+    PKEF("official", emulated(), **fields).fit(data, out=tmp_path / "run", should_stop=stop)
+    cut = PKEF("official", emulated(), **fields).fit(data, out=tmp_path / "run", resume=True)
     assert cut.history == whole.history
+    for name, value in whole.model.stored().items():
+        assert value.tobytes() == cut.model.stored()[name].tobytes(), name
     for name, value in parameters(whole).items():
         assert value.tobytes() == parameters(cut)[name].tobytes(), name
 

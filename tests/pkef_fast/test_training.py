@@ -55,6 +55,10 @@ VARIANTS = [
     {"normalization": "right", "loss_reduction": "sum"},
     {"normalization": "symmetric", "coefficients": "0.2,0.5,0.3"},
     {"layers": "0,2,1", "coefficients": "1,0,0"},
+    {"loss": "softmax", "negatives": 3},
+    {"negatives": 2, "popular_negatives": 0.5, "batch_negatives": 0.5},
+    {"behavior_weights": "learned", "coefficients": "0.2,0.5,0.3"},
+    {"name": "paper", "loss": "softmax", "behavior_weights": "learned", "negatives": 2},
 ]
 
 
@@ -176,30 +180,44 @@ def test_an_epoch_visits_its_users_once_in_batches_with_a_small_last_one():
     assert batch.n_users <= 3
 
 
-def bytes_of(tmp_path, name, threads=None, **fit):
+# Every option of training that is off in the presets.
+OPTIONS = {
+    "loss": "softmax",
+    "negatives": 3,
+    "popular_negatives": 0.4,
+    "batch_negatives": 0.3,
+    "behavior_weights": "learned",
+    "average": 0.8,
+}
+PLAIN_AND_OPTIONS = pytest.mark.parametrize("more", [{}, OPTIONS], ids=["plain", "options"])
+
+
+def bytes_of(tmp_path, name, threads=None, more=(), **fit):
     before = numba.get_num_threads()
     if threads:
         numba.set_num_threads(threads)
     try:
         out = tmp_path / name
-        PKEF("official", **SMALL).fit(small_data(), out=out, **fit)
+        PKEF("official", **SMALL, **dict(more)).fit(small_data(), out=out, **fit)
     finally:
         numba.set_num_threads(before)
     return (out / "model.npz").read_bytes()
 
 
-def test_the_same_seed_gives_the_same_bytes_whatever_the_threads(tmp_path):
-    one = bytes_of(tmp_path, "one", threads=1)
-    two = bytes_of(tmp_path, "two", threads=min(2, numba.config.NUMBA_NUM_THREADS))
+@PLAIN_AND_OPTIONS
+def test_the_same_seed_gives_the_same_bytes_whatever_the_threads(tmp_path, more):
+    one = bytes_of(tmp_path, "one", threads=1, more=more)
+    two = bytes_of(tmp_path, "two", threads=min(2, numba.config.NUMBA_NUM_THREADS), more=more)
     assert one == two
-    other = PKEF("official", **SMALL, seed=7).fit(small_data(), out=tmp_path / "other")
+    other = PKEF("official", **SMALL, **more, seed=7).fit(small_data(), out=tmp_path / "other")
     assert other.history != []
     assert (tmp_path / "other" / "model.npz").read_bytes() != one
 
 
+@PLAIN_AND_OPTIONS
 @pytest.mark.parametrize("stop_after", [1, 3, 4, 8])
-def test_resuming_continues_bit_for_bit(tmp_path, stop_after):
-    whole = bytes_of(tmp_path, "whole", eval_every=1)
+def test_resuming_continues_bit_for_bit(tmp_path, stop_after, more):
+    whole = bytes_of(tmp_path, "whole", more=more, eval_every=1)
     asked = []
 
     def stop():
@@ -207,11 +225,54 @@ def test_resuming_continues_bit_for_bit(tmp_path, stop_after):
         return len(asked) == stop_after
 
     out = tmp_path / "cut"
-    PKEF("official", **SMALL).fit(small_data(), out=out, eval_every=1, should_stop=stop)
-    model = PKEF("official", **SMALL).fit(small_data(), out=out, resume=True, eval_every=1)
+    fields = {**SMALL, **more}
+    PKEF("official", **fields).fit(small_data(), out=out, eval_every=1, should_stop=stop)
+    model = PKEF("official", **fields).fit(small_data(), out=out, resume=True, eval_every=1)
     assert (out / "model.npz").read_bytes() == whole
     assert (out / "metrics.jsonl").read_bytes() == (tmp_path / "whole/metrics.jsonl").read_bytes()
     assert model.trainer.epoch == 3
+
+
+def test_the_average_of_the_parameters_ranks_and_is_saved(tmp_path):
+    """The plain mean of the first 1/(1 − decay) steps, then an exponential one."""
+    data, config = small_data(), small_config(average=0.75)
+    trainer = Trainer(Pkef(config, data, device("reference")), data)
+    model, seen = trainer.model, []
+    wanted = {name: tensor.data.astype(np.float64) for name, tensor in model.parameters.items()}
+    for step in range(1, 9):
+        trainer.make_step()
+        for name, tensor in model.parameters.items():
+            wanted[name] += (tensor.data - wanted[name]) * max(0.25, 1 / step)
+        seen.append(model.parameters["user_embedding"].data.copy())
+        if step == 4:
+            np.testing.assert_allclose(wanted["user_embedding"], np.mean(seen, axis=0), rtol=1e-6)
+    for name, value in model.stored().items():
+        np.testing.assert_allclose(value, wanted[name], rtol=1e-5, atol=1e-8)
+        assert not np.array_equal(value, model.parameters[name].data)
+
+    found = PKEF("official", **SMALL, average=0.75).fit(data, out=tmp_path / "run", eval_every=1)
+    plain = PKEF("official", **SMALL).fit(data)
+    for name, tensor in plain.model.parameters.items():  # training itself is the same
+        np.testing.assert_array_equal(tensor.data, found.model.parameters[name].data)
+    loaded = PKEF.load(tmp_path / "run")
+    one, two, three = (model.evaluate(data).ranks for model in (found, loaded, plain))
+    np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(one, three)
+
+
+def test_learned_weights_move_towards_one_over_twice_the_loss():
+    """∂/∂s (e^−s·L + s/2) = 0 at e^−s = 1/(2L); behaviours without a loss stay where they are."""
+    data = small_data()
+    config = small_config(behavior_weights="learned", lr=0.05, lr_decay=1, regularization=0)
+    trainer = Trainer(Pkef(config, data, device("cpu")), data)
+    s = trainer.model.parameters["log_variance"].data
+    for _ in range(150):
+        trainer.make_step()
+    found = trainer.gradients(trainer.next_batch())
+    assert s[0] == 0
+    for k, name in enumerate(NAMES[1:], 1):
+        loss = sum(v for part, v in found.items() if part.endswith(f".{name}"))
+        assert np.exp(s[k]) == pytest.approx(2 * loss, rel=0.5)
 
 
 def test_more_epochs_continue_a_finished_run(tmp_path):

@@ -3,8 +3,9 @@
     python bench/training_options.py --data-dir DATA --epochs 20 --seeds 1,2,3 --log LOG.jsonl
     python bench/training_options.py --log LOG.jsonl --table
 
-A seed draws the validation items, the tables and the samples, so runs of one seed are compared with
-each other. Runs that the log holds are not made again. Test items are never read.
+`--base 'layers=1,1,1;d=32'` trains a smaller model throughout, which is enough to screen by. A seed
+draws the validation items, the tables and the samples, so runs of one seed are compared with each
+other. Runs that the log holds are not made again. Test items are never read.
 """
 
 from __future__ import annotations
@@ -47,22 +48,27 @@ def run(dataset, seed: int, epochs: int, fields: dict) -> dict:
     return {"curve": curve, "seconds": time.perf_counter() - start}
 
 
+def fields_of(text: str) -> dict[str, str]:
+    """Fields of "a=1;b=2"."""
+    return dict(one.split("=", 1) for one in text.split(";") if one)
+
+
 def table(records: list[dict]) -> str:
     """Means over seeds at the last epoch, best discovery first."""
     groups: dict[tuple, list[dict]] = {}
     for record in records:
-        groups.setdefault((record["epochs"], record["option"]), []).append(record)
+        groups.setdefault((record["base"], record["epochs"], record["option"]), []).append(record)
     lines = [
-        "| epochs | option | seeds | " + " | ".join(FIGURES) + " |",
-        "|---" * (3 + len(FIGURES)) + "|",
+        "| base | epochs | option | seeds | " + " | ".join(FIGURES) + " |",
+        "|---" * (4 + len(FIGURES)) + "|",
     ]
     rows = []
-    for (epochs, option), group in groups.items():
+    for (base, epochs, option), group in groups.items():
         last = [one["curve"][str(epochs)] for one in group]
         means = [statistics.mean(one[name] for one in last) for name in FIGURES]
         seeds = ", ".join(str(one["seed"]) for one in group)
-        cells = [f"{value:.4f}" for value in means]
-        rows.append((epochs, -means[0], f"| {epochs} | {option} | {seeds} | {' | '.join(cells)} |"))
+        cells = [base or "official", str(epochs), option, seeds, *(f"{x:.4f}" for x in means)]
+        rows.append((base, epochs, -means[0], f"| {' | '.join(cells)} |"))
     return "\n".join(lines + [text for *_, text in sorted(rows)])
 
 
@@ -76,7 +82,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seeds", default="1")
     parser.add_argument("--options", help="some of them, separated by ';' [default: all]")
-    parser.add_argument("--set", action="append", default=[], help="NAME:FIELD=VALUE,… as another")
+    parser.add_argument("--base", default="", help="FIELD=VALUE;… of every run")
+    parser.add_argument("--set", action="append", default=[], help="NAME:FIELD=VALUE;… as another")
     arguments = parser.parse_args()
     log = arguments.log
     records = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
@@ -87,16 +94,17 @@ def main() -> None:
     names = arguments.options.split(";") if arguments.options else list(OPTIONS)
     for text in arguments.set:
         name, _, fields = text.partition(":")
-        options[name] = dict(one.split("=", 1) for one in fields.split(","))
+        options[name] = fields_of(fields)
         names.append(name)
     dataset = load_dataset(arguments.dataset, data_dir=arguments.data_dir)
-    done = {(one["epochs"], one["option"], one["seed"]) for one in records}
+    base, epochs = arguments.base, arguments.epochs
+    done = {(one["base"], one["epochs"], one["option"], one["seed"]) for one in records}
     for seed in map(int, arguments.seeds.split(",")):
         for name in names:
-            if (arguments.epochs, name, seed) in done:
+            if (base, epochs, name, seed) in done:
                 continue
-            found = run(dataset, seed, arguments.epochs, options[name])
-            record = {"option": name, "seed": seed, "epochs": arguments.epochs, **found}
+            found = run(dataset, seed, epochs, fields_of(base) | options[name])
+            record = {"base": base, "option": name, "seed": seed, "epochs": epochs, **found}
             with log.open("a") as file:
                 file.write(json.dumps(record) + "\n")
             print(json.dumps(record), flush=True)

@@ -22,3 +22,10 @@ def arrays(dataset):
 def test_update(benchmark, arrays, kernels, form):
     theta, grad, m, v = arrays.copy()
     benchmark(kernels.update, theta, grad, m, v, lr=1e-3, step=10, penalty=1e-2, form=form)
+
+
+@pytest.mark.benchmark(group="average")
+@pytest.mark.parametrize("kernels", [reference, cpu], ids=["numpy", "numba"])
+def test_average(benchmark, arrays, kernels):
+    theta, mean = arrays[:2].copy()
+    benchmark(kernels.average, theta, mean, 0.98, 100)

@@ -2,7 +2,8 @@
 
 An epoch takes some users without replacement, in batches; each term of the loss draws positives
 and negatives of its own for every user of the batch (release; spec "Sampling"). Every draw depends
-on (seed, epoch or step, term, user) alone, so a run can be resumed at any step.
+on (seed, epoch or step, term, user) alone, and with negatives from the batch on its users, which
+follow from these. So a run can be resumed at any step.
 """
 
 from __future__ import annotations

@@ -348,6 +348,20 @@ def test_a_folder_that_holds_something_is_not_written_to(tmp_path):
     assert {p.name: p.read_bytes() for p in out.iterdir()} == before
 
 
+@pytest.mark.parametrize("d", [1, 65, 128, 256])
+def test_any_width_trains(d):
+    """Wide and odd tables: the fast kernels' first step is NumPy's."""
+    models = []
+    for place in ("cpu", "reference"):
+        trainer = Trainer(Pkef(small_config(d=d), small_data(), device(place)), small_data())
+        models.append((trainer.make_step(), trainer.model))
+    (loss, fast), (wanted, plain) = models
+    assert loss == pytest.approx(wanted, rel=1e-5)
+    for name, tensor in plain.parameters.items():  # Adam's first step is ±lr wherever a gradient is
+        moved = abs(tensor.data - fast.parameters[name].data)
+        assert np.median(moved) < 1e-6, name
+
+
 @pytest.mark.parametrize("name", ["official", "paper"])
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
 def test_any_number_of_behaviours_trains(name, count):

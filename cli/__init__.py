@@ -15,6 +15,7 @@ from .data import data
 from .doctor import doctor
 from .evaluate import evaluate
 from .recommend import recommend
+from .rerank import rerank
 from .train import train
 from .tune import tune
 
@@ -46,5 +47,5 @@ def main() -> None:
     """
 
 
-for command in (train, tune, evaluate, recommend, data, config, doctor, bench):
+for command in (train, tune, rerank, evaluate, recommend, data, config, doctor, bench):
     main.add_command(command)

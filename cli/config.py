@@ -6,6 +6,7 @@ import click
 
 from .. import toml
 from ..models import MODELS, model_class
+from ..rerank import RerankConfig
 from .options import assignments, model_option, names, presets_help
 
 
@@ -19,8 +20,9 @@ from .options import assignments, model_option, names, presets_help
     metavar="A,B,C",
     help="Behaviours, upstream first; their number sets layers and coefficients.",
 )
+@click.option("--reranker", is_flag=True, help="The re-ranker's fields, not a model's.")
 @click.option("--set", "sets", multiple=True, metavar="FIELD=VALUE", help="Change a field.")
-def config(model, preset, behaviors, sets):
+def config(model, preset, behaviors, reranker, sets):
     """Print a preset as TOML, a comment for each field.
 
     \b
@@ -28,6 +30,11 @@ def config(model, preset, behaviors, sets):
     pkef-fast train --config paper.toml
     """
     listed = names(behaviors)
+    if reranker:
+        click.echo(
+            toml.dump(RerankConfig().replaced(**assignments(sets)).checked(listed)), nl=False
+        )
+        return
     model = model or next(iter(MODELS))
     chosen = model_class(model)
     preset = preset or chosen.default_preset("")

@@ -14,10 +14,12 @@ from ..files import write_text
 from ..recommender import Recommender
 from ..runs import Run
 from .options import (
+    choose_order,
     dataset_options,
     device_option,
     json_option,
     names,
+    plain_option,
     protocol_option,
     threads_option,
     without_none,
@@ -32,11 +34,14 @@ from .output import print_json, print_protocols, print_table
     "--ranks", type=click.Path(), help="Write user, item and rank of each test pair (CSV)."
 )
 @protocol_option
+@plain_option
 @dataset_options(default=None)
 @device_option
 @threads_option
 @json_option
-def evaluate(run, cutoffs, ranks, protocol, dataset, data_dir, behaviors, device, threads, as_json):
+def evaluate(
+    run, cutoffs, ranks, protocol, rerank, dataset, data_dir, behaviors, device, threads, as_json
+):
     """Rank every item for every test user of a run's data set.
 
     \b
@@ -52,6 +57,7 @@ def evaluate(run, cutoffs, ranks, protocol, dataset, data_dir, behaviors, device
         source = {}
     source.update(without_none(dataset=dataset, data_dir=data_dir, behaviors=names(behaviors)))
     model = Recommender.load(folder.path, device)
+    choose_order(model, rerank)
     data = load_dataset(**source)
     folder.check_data(data)
     result = model.evaluate(data, numbers, protocol or "paper")
@@ -62,6 +68,7 @@ def evaluate(run, cutoffs, ranks, protocol, dataset, data_dir, behaviors, device
         "users": result.users,
         "ties": result.ties,
         "seconds": result.seconds,
+        "reranked": model.reranker is not None,
     }
     if protocol:
         found["protocols"] = {name: one.as_dict() for name, one in result.protocols.items()}
@@ -70,6 +77,8 @@ def evaluate(run, cutoffs, ranks, protocol, dataset, data_dir, behaviors, device
         return
     if protocol:
         print_protocols(result.protocols)
+    if model.reranker is not None:
+        click.echo("re-ranked by what users have touched (--rerank none: the model alone)")
     print_table(["metric", "value"], list(result.metrics.items()))
     click.echo(
         f"{result.users} users, {result.ties} of them with a tied held-out item, "

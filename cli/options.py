@@ -10,6 +10,7 @@ import click
 from ..errors import InputError
 from ..models import MODELS
 from ..protocols import PROTOCOLS
+from ..recommender import Recommender
 
 
 def dataset_options(default: str | None) -> Callable:
@@ -59,6 +60,18 @@ protocol_option = click.option(
     help="Who is ranked among what: paper as published; discovery: users whose held-out item is in "
     "no train behaviour, among such items; return: the other users [default: paper].",
 )
+leave_out_option = click.option(
+    "--leave-out",
+    metavar="target|all|SHARE",
+    help="How the re-ranker hides the train purchases that it learns from: in the target behaviour "
+    "alone, in all, or so that this share stays visible [default: as the data set was split].",
+)
+plain_option = click.option(
+    "--rerank",
+    type=click.Choice(("learned", "none")),
+    help="none: the model's own order, also where the run has a re-ranker [default: learned, where "
+    "it has one].",
+)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout."
 )
@@ -84,6 +97,17 @@ def assignments(pairs: tuple[str, ...]) -> dict[str, str]:
             raise InputError(f"--set {pair!r} has no '='; wanted field=value, e.g. layers=4,1,1.")
         values[name.strip()] = value
     return values
+
+
+def choose_order(model: Recommender, rerank: str | None) -> None:
+    """Let a loaded model rank as `plain_option` says."""
+    if rerank == "none":
+        model.reranker = None
+    elif rerank == "learned" and model.reranker is None:
+        raise InputError(
+            "this run has no re-ranker, so --rerank cannot be 'learned'; `pkef-fast rerank RUN` "
+            "makes one."
+        )
 
 
 def without_none(**values: Any) -> dict[str, Any]:

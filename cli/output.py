@@ -15,6 +15,7 @@ from rich.table import Table
 
 from ..evaluation import ProtocolFigures
 from ..recommender import Observer, Recommender
+from ..rerank import Reranker
 from ..training import Trainer
 
 COMPILE_NOTICE_SECONDS = 0.7  # a stage that takes longer is compiling
@@ -68,6 +69,18 @@ def print_protocols(found: dict[str, ProtocolFigures]) -> None:
             ]
         rows.append([name, one.users, *cells])
     print_table(["protocol", "users", "HR@10 (95 %)", "NDCG@10 (95 %)"], rows)
+
+
+def print_reranker(reranker: Reranker) -> None:
+    """What it learned from, and how good it is on users that it was not trained on."""
+    found = reranker.report
+    best = max(one["NDCG@10"] for one in found["epochs"])
+    click.echo(
+        f"re-ranker: learned from {found['left_out']} train purchases left out of "
+        f"{found['users_trained']} users, {found['stays_visible']:.0%} of them still visible "
+        f"elsewhere ({found['leave_out']}); NDCG@10 {best:.4f} on the left-out purchases of "
+        f"{found['users_checked']} other users"
+    )
 
 
 def note(text: str) -> None:
@@ -135,6 +148,10 @@ class ProgressReport(Observer):
             f"{model.n_users} users, {model.n_items} items on {model.device.name}; "
             f"{recommender.model_name} has nothing to train"
         )
+
+    def reranking(self, text: str) -> None:
+        self._cancel_timer()
+        note(f"re-ranker: {text} …")
 
     def close(self) -> None:
         """End the bar and the timer."""

@@ -6,7 +6,7 @@ import click
 
 from ..device import set_threads
 from ..recommender import Recommender
-from .options import device_option, json_option, threads_option
+from .options import choose_order, device_option, json_option, plain_option, threads_option
 from .output import print_json, print_table
 
 
@@ -15,10 +15,11 @@ from .output import print_json, print_table
 @click.option("--user", "users", multiple=True, required=True, help="A user's id; may be repeated.")
 @click.option("-k", "count", default=10, show_default=True, help="Items a user.")
 @click.option("--include-seen", is_flag=True, help="Also items that the user bought in train.")
+@plain_option
 @device_option
 @threads_option
 @json_option
-def recommend(run, users, count, include_seen, device, threads, as_json):
+def recommend(run, users, count, include_seen, rerank, device, threads, as_json):
     """Recommend items to users, by the data set's own ids.
 
     \b
@@ -26,6 +27,7 @@ def recommend(run, users, count, include_seen, device, threads, as_json):
     """
     set_threads(threads)
     model = Recommender.load(run, device)
+    choose_order(model, rerank)
     result = model.recommend(users, count, filter_seen=not include_seen)
     if as_json:
         listed = {

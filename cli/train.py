@@ -21,7 +21,7 @@ from ..device import device as make_device
 from ..errors import InputError
 from ..models import model_class
 from ..protocols import names_of
-from ..recommender import Recommender
+from ..recommender import RERANK, Recommender
 from ..runs import Run
 from ..trivial import best_rule
 from .options import (
@@ -29,6 +29,7 @@ from .options import (
     dataset_options,
     device_option,
     json_option,
+    leave_out_option,
     model_option,
     names,
     presets_help,
@@ -36,7 +37,7 @@ from .options import (
     threads_option,
     without_none,
 )
-from .output import ProgressReport, note, print_json, print_protocols, print_table
+from .output import ProgressReport, note, print_json, print_protocols, print_reranker, print_table
 
 EVAL_EVERY = 5
 METRICS = ("HR@10", "NDCG@10")
@@ -66,6 +67,13 @@ INTERRUPTED = 130  # the shell's code for a program ended by Ctrl-C
     help=f"Evaluate after every so many epochs; 0: at the end alone [default: {EVAL_EVERY}].",
 )
 @protocol_option
+@click.option(
+    "--rerank",
+    type=click.Choice(RERANK),
+    help="learned: once the model is trained, learn to re-rank its items by what users have "
+    "touched [default: none].",
+)
+@leave_out_option
 @threads_option
 @click.option(
     "--precision",
@@ -102,6 +110,8 @@ def train(
     resume,
     eval_every,
     protocol,
+    rerank,
+    leave_out,
     threads,
     precision,
     gather,
@@ -116,6 +126,7 @@ def train(
     pkef-fast train --dataset taobao --data-dir DATA --epochs 100
     pkef-fast train --dataset clicks.csv --preset paper --set layers=3,1,1
     pkef-fast train --dataset taobao --data-dir DATA --model graph-rank --protocol all
+    pkef-fast train --dataset taobao --data-dir DATA --rerank learned
     pkef-fast train --resume runs/demo-official-1 --epochs 200
     """
     in_use = set_threads(threads)
@@ -136,6 +147,8 @@ def train(
             precision=precision,
             config=config_file,
             out=out,
+            rerank=rerank,
+            leave_out=leave_out,
         )
         if refused or sets:
             name = next(iter(refused), "set").replace("_", "-")
@@ -148,6 +161,7 @@ def train(
         data = _load(source)
         model = settings.get("model", "pkef")
         preset = settings.get("preset")
+        rerank, leave_out = settings.get("rerank"), settings.get("leave_out")
         config = model_class(model).Config().replaced(**fields).replaced(**changes)
         eval_every = settings.get("eval_every", EVAL_EVERY) if eval_every is None else eval_every
         out = run.path
@@ -156,6 +170,8 @@ def train(
         source = {} if dataset else dict(tables.get("data", {}))
         source.update(without_none(dataset=dataset, data_dir=data_dir, behaviors=names(behaviors)))
         settings = tables.get("run", {})
+        rerank = rerank or settings.get("rerank")
+        leave_out = leave_out or settings.get("leave_out")
         # --config may name model and preset like fields; a run notes them in its [run] table.
         noted = {name: fields.pop(name, settings.get(name)) for name in ("model", "preset")}
         if model and model != (noted["model"] or model):
@@ -179,6 +195,8 @@ def train(
                 resume=resume is not None,
                 eval_every=eval_every,
                 protocol=protocol or "paper",
+                rerank=rerank or "none",
+                leave_out=leave_out,
                 observer=report,
                 should_stop=lambda: bool(interrupted),
                 settings={"preset": preset, "device": place.name, "threads": in_use},
@@ -199,6 +217,8 @@ def train(
     if as_json:
         print_json(result)
     else:
+        if recommender.reranker is not None:
+            print_reranker(recommender.reranker)
         _print(result)
         if protocol:
             print_protocols(found.protocols)
@@ -253,6 +273,7 @@ def _result(
         "metrics": {name: found[name] for name in METRICS},
         "popularity": {name: popular[name] for name in METRICS},
         "trivial": best_rule(data),
+        "reranker": recommender.reranker.report if recommender.reranker else None,
         "epochs": trainer.epoch if trainer else 0,
         "steps": trainer.step if trainer else 0,
         "seconds_per_step": statistics.median(seconds) if seconds else None,

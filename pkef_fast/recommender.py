@@ -24,10 +24,12 @@ from .fields import Fields
 from .models import Model, model_class
 from .protocols import names_of
 from .ranking import Ranker
+from .rerank import RerankConfig, Reranker, choice, learn
 from .runs import Run
 from .training import Trainer, train
 from .warmup import warm_up
 
+RERANK = ("none", "learned")
 CHECKPOINT_SECONDS = 10  # at most this much work is lost by a crash, besides the current epoch
 
 
@@ -55,6 +57,9 @@ class Observer:
 
     def ready(self, recommender: Recommender) -> None:
         """When a model without training steps is ready to rank."""
+
+    def reranking(self, text: str) -> None:
+        """Before each stage of learning a re-ranker, in words."""
 
 
 def _on_device(method: Callable) -> Callable:
@@ -107,6 +112,7 @@ class Recommender:
         self.preset, self._config, self._fields = preset, config, fields
         self.model: Model | None = None
         self.trainer: Trainer | None = None
+        self.reranker: Reranker | None = None  # None: the model's own order
         self.history: list[dict[str, Any]] = []
         self.evaluation: Evaluation | None = None  # of `fit`, if made after its last step
         self._train: Dataset | None = None
@@ -131,6 +137,9 @@ class Recommender:
         resume: bool = False,
         eval_every: int = 0,
         protocol: str = "paper",
+        rerank: str = "none",
+        leave_out: str | float | None = None,
+        rerank_config: RerankConfig | None = None,
         observer: Observer | None = None,
         should_stop: Callable[[], bool] = lambda: False,
         settings: dict[str, Any] | None = None,
@@ -148,6 +157,10 @@ class Recommender:
             Evaluate after every so many epochs and after the last one; 0: never.
         protocol : {"paper", "discovery", "return", "all"}
             Who is ranked among what in these evaluations.
+        rerank : {"none", "learned"}
+            Whether a re-ranker is learned once the model is trained; see `rerank`.
+        leave_out, rerank_config
+            Of the re-ranker.
         observer : Observer, optional
         should_stop : callable, optional
             Asked after each step; True ends the training there, with a checkpoint in `out`.
@@ -174,16 +187,35 @@ class Recommender:
         if resume and not self.model_class.trained:
             raise InputError(f"model {self.model_name!r} has no steps, so there is none to resume.")
         names_of(protocol)
+        if rerank not in RERANK:
+            raise InputError(f"rerank cannot be {rerank!r}{did_you_mean(rerank, RERANK)}")
+        if rerank != "none":
+            choice(data, leave_out)  # ask before the training, not after it
         self._train, self._ranker, self.history, self.trainer = data, None, [], None
-        self.evaluation = None
-        settings = {"model": self.model_name, **(settings or {}), "eval_every": eval_every}
+        self.evaluation = self.reranker = None
+        settings = {
+            "model": self.model_name,
+            **(settings or {}),
+            "eval_every": eval_every,
+            "rerank": rerank,
+            "leave_out": None if leave_out is None else str(leave_out),
+        }
         if self.model_class.trained:
-            self._fit_by_steps(config, data, out, resume, protocol, observer, should_stop, settings)
+            done = self._fit_by_steps(
+                config, data, out, resume, protocol, observer, should_stop, settings
+            )
+            if done and rerank != "none":
+                self.rerank(data, leave_out, rerank_config, observer=observer)
+                self.evaluation = None
+                if out is not None:
+                    self.save(Run.open(out).model_file)
         else:
             observer.compiling("propagation", 1, 1)
             self.model = self.model_class(config, data, self.device)
             run = None if out is None else Run.create(out, config, data, settings)
             observer.ready(self)
+            if rerank != "none":
+                self.rerank(data, leave_out, rerank_config, observer=observer)
             if eval_every:
                 self.evaluation = self.evaluate(data, protocol=protocol)
                 self.history = [{"epoch": 0, "step": 0, **_recorded(self.evaluation)}]
@@ -194,8 +226,8 @@ class Recommender:
 
     def _fit_by_steps(
         self, config, data, out, resume, protocol, observer, should_stop, settings
-    ) -> None:
-        """`fit` of a model that a `Trainer` trains."""
+    ) -> bool:
+        """`fit` of a model that a `Trainer` trains; whether all epochs are made."""
         edges = [len(csr.indices) for csr in data.interactions]
         wanted = memory.training_bytes(
             config, data.n_users, data.n_items, edges, self.device.steps_held
@@ -251,6 +283,7 @@ class Recommender:
             run.write_records(self.history)
             if done:
                 self.save(run.model_file)
+        return done
 
     # ---- use ----------------------------------------------------------------------------------
 
@@ -264,10 +297,72 @@ class Recommender:
 
     def ranker(self) -> Ranker:
         """Ranks all items by the target behaviour; made anew after each training step."""
-        step = self.trainer.step if self.trainer else 0
-        if self._ranker is None or self._ranker[0] != step:
-            self._ranker = (step, self._ready().ranker())
+        now = (self.trainer.step if self.trainer else 0, self.reranker)
+        if self._ranker is None or self._ranker[0] != now:
+            ranker = self._ready().ranker()
+            if self.reranker is not None:
+                ranker = self.reranker.ranker(ranker, self._train)
+            self._ranker = (now, ranker)
         return self._ranker[1]
+
+    @_on_device
+    def rerank(
+        self,
+        data: Dataset,
+        leave_out: str | float | None = None,
+        config: RerankConfig | None = None,
+        *,
+        observer: Observer | None = None,
+        **fields: Any,
+    ) -> Reranker:
+        """Learn a re-ranker from left-out train purchases; from now on it ranks before the model.
+
+        Parameters
+        ----------
+        data : Dataset
+            What the model was trained on; nothing held out in it is read.
+        leave_out : {"target", "all"} or float, optional
+            How train purchases are hidden to imitate the test: in the target behaviour alone, in
+            all, or the share that stays visible. Left out: as the data set was split.
+        config : RerankConfig, optional
+        observer : Observer, optional
+        **fields
+            Config fields that differ.
+
+        Raises
+        ------
+        InputError
+            When it is not known how the data set was split, or none can be left out.
+        """
+        model = self._ready()
+        self._check_shape(data)
+        how = choice(data, leave_out)
+        config = (config or RerankConfig()).replaced(**fields).checked(data.behaviors)
+        observer = observer or Observer()
+
+        def base(rest: Dataset, draws: int) -> Ranker:
+            """The model as it would be had it never seen what is left out."""
+            if not model.trained:
+                return type(model)(model.config, rest, self.device).ranker()
+            epochs = max(1, min(config.twin_epochs, model.config.epochs) // draws)
+            twin = type(model)(model.config.replaced(epochs=epochs), rest, self.device)
+            train(Trainer(twin, rest), epochs)
+            return twin.ranker()
+
+        found = learn(config, data, base, how.share, device("cpu"), observer.reranking)
+        found.report["leave_out"] = how.reason
+        self._train = data
+        self.reranker = found
+        return found
+
+    def _check_shape(self, data: Dataset) -> None:
+        """InputError unless the model was trained on as many users and items."""
+        model = self._ready()
+        if (data.n_users, data.n_items) != (model.n_users, model.n_items):
+            raise InputError(
+                f"data set {data.name!r} has {data.n_users} users and {data.n_items} items; this "
+                f"model was trained on {model.n_users} and {model.n_items}."
+            )
 
     @_on_device
     def evaluate(
@@ -283,12 +378,7 @@ class Recommender:
             Who is ranked among what; see `pkef_fast.protocols`. With "all" the figures are the
             paper's, and `.protocols` has each one's.
         """
-        model = self._ready()
-        if (data.n_users, data.n_items) != (model.n_users, model.n_items):
-            raise InputError(
-                f"data set {data.name!r} has {data.n_users} users and {data.n_items} items; this "
-                f"model was trained on {model.n_users} and {model.n_items}."
-            )
+        self._check_shape(data)
         start = time.perf_counter()
         result = evaluation.evaluate(self.ranker(), data, cutoffs, protocol)
         result.seconds = time.perf_counter() - start
@@ -352,6 +442,9 @@ class Recommender:
             "n_users": data.n_users,
             "n_items": data.n_items,
         }
+        if self.reranker is not None:
+            facts["reranker"] = self.reranker.facts()
+            arrays |= {f"reranker.{name}": one for name, one in self.reranker.arrays().items()}
         checkpoint.write(path, "model", facts, arrays)
 
     @classmethod
@@ -384,6 +477,13 @@ class Recommender:
         }
         with result.device.active():
             result.model = result.model_class(config, data, result.device, values)
+        if "reranker" in facts:
+            weights = {
+                name.removeprefix("reranker."): array
+                for name, array in arrays.items()
+                if name.startswith("reranker.")
+            }
+            result.reranker = Reranker.of(facts["reranker"], weights)
         result._train = data
         return result
 

@@ -102,6 +102,7 @@ def finished(
     source: dict[str, Any] | None = None,
     notes: Sequence[str] = (),
     all_behaviors: Sequence[str] | None = None,
+    leave_out: str | None = None,
 ) -> Dataset:
     """The data set of what a reader found, after the checks that all layouts share.
 
@@ -150,6 +151,7 @@ def finished(
         item_ids=item_ids,
         source=source or {},
         notes=tuple(notes),
+        leave_out=leave_out,
     )
 
 

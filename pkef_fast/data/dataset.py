@@ -41,6 +41,9 @@ class Dataset:
         How to load it again: the arguments of `load_dataset`, JSON-able.
     notes : tuple of str
         What the reader found worth a warning, one sentence each.
+    leave_out : {"target", "all"}, optional
+        Whether the held-out pairs were taken out of the target behaviour alone or out of every one;
+        None where nobody says so.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Dataset:
     item_ids: Array | None = None
     source: dict = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    leave_out: str | None = None
 
     @property
     def target(self) -> str:

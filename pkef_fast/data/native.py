@@ -51,6 +51,7 @@ def save_native(dataset: Dataset, path: str | os.PathLike[str]) -> Path:
         "test_items": len(dataset.test_items),
         "source": dataset.source,
         "notes": dataset.notes,
+        "leave_out": dataset.leave_out,
         "fingerprint": dataset.fingerprint(),
     }
     arrays = {"test_users": dataset.test_users, "test_items": dataset.test_items}
@@ -141,6 +142,7 @@ def _assembled(facts: dict, arrays: dict[str, Array]) -> Dataset:
         user_ids=arrays.get("user_ids"),
         item_ids=arrays.get("item_ids"),
         notes=tuple(str(note) for note in facts["notes"]),
+        leave_out=facts.get("leave_out") or facts.get("source", {}).get("leave_out"),
     )
 
 

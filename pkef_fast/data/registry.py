@@ -18,20 +18,25 @@ class Entry(NamedTuple):
 
     behaviors : upstream first, the target last
     test : how its held-out items were chosen
+    leave_out : whether they were taken out of the target behaviour alone or out of all; None where
+        its publishers do not say
     """
 
     behaviors: tuple[str, ...]
     test: str
+    leave_out: str | None
 
 
 _LATEST = "the latest buy of each user, by the authors"
 _SHOP = ("pv", "cart", "buy")
 DATASETS = {
-    "demo": Entry(("view", "cart", "buy"), "a random buy of each user with at least two"),
-    "taobao": Entry(_SHOP, _LATEST),
-    "tmall": Entry(("click", "collect", "cart", "buy"), _LATEST),
-    "beibei": Entry(_SHOP, _LATEST),
-    "retail_rocket": Entry(("view", "cart", "buy"), "one buy of each user, by its publishers"),
+    "demo": Entry(("view", "cart", "buy"), "a random buy of each user with at least two", "target"),
+    "taobao": Entry(_SHOP, _LATEST, "target"),
+    "tmall": Entry(("click", "collect", "cart", "buy"), _LATEST, "target"),
+    "beibei": Entry(_SHOP, _LATEST, "target"),
+    "retail_rocket": Entry(
+        ("view", "cart", "buy"), "one buy of each user, by its publishers", None
+    ),
 }
 """Registered data sets. All but `demo` are read from files."""
 
@@ -95,6 +100,8 @@ def load_dataset(
     expected = DATASETS[name].behaviors if name in DATASETS else None
     options = layouts.TableOptions(seed=seed, split=split, leave_out=leave_out)
     data, used = layouts.read(path, behaviors, expected, options)
+    if data.leave_out is None and name.lower() in DATASETS:
+        data = replace(data, leave_out=DATASETS[name.lower()].leave_out)
     source = {"dataset": str(path)}
     if name in DATASETS:
         source = {"dataset": name, "data_dir": str(path)}

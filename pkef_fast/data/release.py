@@ -45,6 +45,7 @@ def read(
         test_items=test_items,
         notes=train.notes,
         all_behaviors=train.found,
+        leave_out="target",  # so are all data sets that came in this layout (spec "Data facts")
     )
 
 

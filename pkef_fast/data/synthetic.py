@@ -86,6 +86,7 @@ def generate(
         interactions=[*patterns[:-1], target],
         test_users=test_users,
         test_items=test_items,
+        leave_out="target",
     )
 
 

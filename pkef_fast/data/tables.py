@@ -108,6 +108,7 @@ def read(
         item_ids=_or_none(item_ids),
         notes=notes,
         all_behaviors=names,
+        leave_out=leave_out,
     )
     used = {"split": split, "leave_out": leave_out, **({"seed": seed} if split == "random" else {})}
     return data, used

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -530,3 +531,66 @@ def test_bad_new_calls_are_refused(case, tmp_path, monkeypatch):
     words, expected = BAD_NEW_CALLS[case]
     check_refusal(call(*words, code=2), expected)
     assert os.listdir(tmp_path) == []
+
+
+# ---- re-ranking ----------------------------------------------------------------------------------
+
+FEW = ("--set", "epochs=2", "--set", "twin_epochs=1", "--set", "draws=1")
+
+
+def test_rerank_becomes_part_of_the_run(shop, tmp_path):
+    folder = tmp_path / "r"
+    call("train", "--dataset", shop, "--out", folder, "--json", *QUICK)
+    before = last_json(call("evaluate", folder, "--json"))
+    assert not before["reranked"]
+    assert call("evaluate", folder, "--rerank", "learned", code=2).output.count("no re-ranker") == 1
+    found = last_json(call("rerank", folder, "--json", "--leave-out", "all", *FEW))
+    assert found["model"]["HR@10"] == before["metrics"]["HR@10"]
+    assert found["reranker"]["stays_visible"] == 0
+    after = last_json(call("evaluate", folder, "--protocol", "all", "--json"))
+    assert after["reranked"]
+    assert after["metrics"]["HR@10"] == found["metrics"]["HR@10"]
+    assert set(after["protocols"]) == {"paper", "discovery", "return"}
+    plain = last_json(call("evaluate", folder, "--rerank", "none", "--json"))
+    assert plain["metrics"] == before["metrics"]
+    lists = [
+        last_json(call("recommend", folder, "--user", 3, "--rerank", one, "--json"))["users"]["3"]
+        for one in ("learned", "none")
+    ]
+    assert lists[0] != lists[1]
+    printed = call("rerank", folder, "--protocol", "all", *FEW)
+    assert "re-ranker: learned from" in printed.stdout
+    assert "discovery" in printed.stdout
+
+
+def test_train_reranks_and_resumes(shop, tmp_path):
+    folder = tmp_path / "r"
+    where = ("--dataset", shop, "--out", folder, "--rerank", "learned")
+    found = last_json(call("train", *where, "--json", *QUICK))
+    assert found["reranker"]["users_trained"] > 0
+    assert (
+        last_json(call("evaluate", folder, "--json"))["metrics"]["HR@10"]
+        == (found["metrics"]["HR@10"])
+    )
+    longer = last_json(call("train", "--resume", folder, "--epochs", 3, "--json"))
+    assert longer["epochs"] == 3
+    assert longer["reranker"]["users_trained"] == found["reranker"]["users_trained"]
+    refused = call("train", "--resume", folder, "--rerank", "none", code=2)
+    assert "--rerank cannot be combined with --resume" in refused.output
+
+
+def test_rerank_asks_how_the_data_was_split(tmp_path):
+    folder = tmp_path / "unknown"
+    save_native(replace(generate(n_users=50, n_items=40, seed=3), leave_out=None), folder)
+    where = ("--dataset", folder, "--out", tmp_path / "r")
+    refused = call("train", *where, "--rerank", "learned", *QUICK, code=2)
+    assert "wanted --leave-out target" in refused.output
+    assert not (tmp_path / "r").exists()
+    refused = call("train", *where, "--rerank", "learned", "--leave-out", "most", *QUICK, code=2)
+    assert "leave_out cannot be 'most'" in refused.output
+
+
+def test_the_fields_of_the_re_ranker_are_listed():
+    assert "neighbours = " in call("config", "--reranker").stdout
+    refused = call("config", "--reranker", "--set", "kind=tree", code=2)
+    assert "wanted" in refused.output or "Known" in refused.output

@@ -1,0 +1,12 @@
+"""A learned re-ranking of what a user may want, from what the user has already touched.
+
+`leave_out` hides train purchases as the test's were hidden, `funnel` finds candidates and their
+features (`neighbours` are the sums behind them), `learner` learns a score, and `reranker` puts it
+in front of any model's ranking.
+"""
+
+from .config import RerankConfig
+from .leave_out import Choice, choice
+from .reranker import Reranked, Reranker, learn
+
+__all__ = ["Choice", "RerankConfig", "Reranked", "Reranker", "choice", "learn"]

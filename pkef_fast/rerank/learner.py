@@ -1,0 +1,266 @@
+"""f: the score of a candidate, learned by softmax cross-entropy over a user's candidates.
+
+    s = w·x + b                      linear
+    s = w·relu(x V + a) + b          an MLP of one hidden layer
+
+with x standardised. The loss of a user is −log softmax(s) at the left-out purchase. The users that
+are not trained on say when to stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import ops
+from ..autograd import Op, Tensor, backward, expect
+from ..data.dataset import Array
+from ..device import Device
+from ..evaluation import TOP, gains
+from ..kernels.adam import learning_rate
+
+NOT_THERE = -1e9  # score of a place without a candidate: its share of a softmax is 0
+SCALE_FLOOR = 1e-6
+
+
+class Questions(NamedTuple):
+    """Users' candidates, of which one is the answer.
+
+    indptr (n+1,) int64; features (C, F) float32; answers (n,) int64: place of the answer among the
+    candidates of its user, −1 where it is none of them.
+    """
+
+    indptr: Array
+    features: Array
+    answers: Array
+
+    def of(self, chosen: Array) -> Questions:
+        """Those at these places."""
+        counts = np.diff(self.indptr)[chosen]
+        indptr = np.zeros(len(counts) + 1, np.int64)
+        np.cumsum(counts, out=indptr[1:])
+        rows = np.repeat(self.indptr[:-1][chosen] - indptr[:-1], counts) + np.arange(indptr[-1])
+        return Questions(indptr, self.features[rows], self.answers[chosen])
+
+
+def together(parts: Sequence[Questions]) -> Questions:
+    """All users of several, one after the other."""
+    counts = np.concatenate([np.diff(one.indptr) for one in parts])
+    indptr = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=indptr[1:])
+    features, answers = (np.concatenate([one[c] for one in parts]) for c in (1, 2))
+    return Questions(indptr, features, answers)
+
+
+class Weights(NamedTuple):
+    """A learned f: mean, scale (F,) of the features; V (F, H), a (H,), w (H,), b as of the MLP.
+
+    A linear f has H = F hidden places that pass x on: then V and a are empty (F, 0), (0,).
+    """
+
+    mean: Array
+    scale: Array
+    inner: Array
+    inner_bias: Array
+    outer: Array
+    outer_bias: Array
+
+
+# ---- the loss -----------------------------------------------------------------------------------
+
+
+def _choice(kernels, scores, *, answers):
+    """Mean over rows of −log softmax(scores)[answer]: a float64 scalar. scores (n, c)."""
+    expect(
+        len(answers) == len(scores),
+        "choice",
+        f"{len(answers)} answers for {len(scores)} rows of scores",
+    )
+    shares = kernels.gate.softmax(scores)
+    rows = kernels.xp.arange(len(answers))
+    lowest = kernels.xp.finfo(shares.dtype).tiny
+    found = kernels.xp.maximum(shares[rows, answers], lowest).astype("float64")
+    return -kernels.xp.log(found).mean(), (shares, answers)
+
+
+def _choice_adjoint(kernels, saved, needs, d_out):
+    shares, answers = saved
+    d_scores = shares.copy()
+    d_scores[kernels.xp.arange(len(answers)), answers] -= 1
+    return (d_scores * (d_out / len(answers)).astype(shares.dtype),)
+
+
+choice = Op("choice", _choice, _choice_adjoint)
+
+
+def _padded(kernels, x, *, places, shape):
+    """Rows x (m, 1) at flat places of a table of this shape; NOT_THERE elsewhere."""
+    table = kernels.xp.full(shape[0] * shape[1], NOT_THERE, x.dtype)
+    table[places] = x[:, 0]
+    return table.reshape(shape), (places,)
+
+
+def _padded_adjoint(kernels, saved, needs, d_out):
+    (places,) = saved
+    return (d_out.reshape(-1)[places][:, None],)
+
+
+padded = Op("padded", _padded, _padded_adjoint)
+
+
+def _relu(kernels, x):
+    y = kernels.linear.activate(x, "relu")
+    return y, (y,)
+
+
+def _relu_adjoint(kernels, saved, needs, d_out):
+    (y,) = saved
+    return (kernels.linear.activate_adjoint(d_out, y, "relu"),)
+
+
+relu = Op("relu", _relu, _relu_adjoint)
+
+
+# ---- learning -----------------------------------------------------------------------------------
+
+
+class Learner:
+    """Learns an f.
+
+    Parameters
+    ----------
+    hidden : int
+        Hidden places of the MLP; 0: linear.
+    lr, penalty : float
+        Adam's rate, halved every `lr_steps`; μ of the penalty μ·Σθ² on V and w.
+    epochs, patience, batch : int
+        Most epochs; epochs without a better NDCG@10 before it stops; users of a step.
+    seed : int
+    device : Device
+    """
+
+    def __init__(
+        self, hidden, lr, lr_steps, penalty, epochs, patience, batch, seed, device: Device
+    ):
+        self.hidden, self.lr, self.lr_steps, self.penalty = hidden, lr, lr_steps, penalty
+        self.epochs, self.patience, self.batch = epochs, patience, batch
+        self.seed, self.device = seed, device
+
+    def learn(self, train: Questions, check: Questions) -> tuple[Weights, list[dict[str, float]]]:
+        """Weights of the best epoch on `check`, and a record an epoch."""
+        mean = train.features.mean(axis=0, dtype=np.float64).astype(np.float32)
+        scale = train.features.std(axis=0, dtype=np.float64).astype(np.float32)
+        scale = np.where(scale > SCALE_FLOOR, 1 / np.maximum(scale, SCALE_FLOOR), 0)
+        scale = scale.astype(np.float32)
+        train, check = (
+            one._replace(features=(one.features - mean) * scale) for one in (train, check)
+        )
+        random = np.random.Generator(np.random.PCG64(self.seed))
+        parameters = {
+            name: Tensor(self.device.place(value), self.device, requires_grad=True)
+            for name, value in self._initial(train.features.shape[1], random).items()
+        }
+        moments = {name: np.zeros((2, *one.shape), one.dtype) for name, one in parameters.items()}
+        usable = np.flatnonzero(train.answers >= 0)
+        best, kept, records, step = -1.0, None, [], 0
+        for epoch in range(1, self.epochs + 1):
+            losses = []
+            for chosen in self._batches(usable, random):
+                losses.append(self._step(train.of(chosen), parameters, moments, step))
+                step += 1
+            found = ndcg(check, self._scores(check.features, parameters))
+            records.append({"epoch": epoch, "loss": float(np.mean(losses)), "NDCG@10": found})
+            if found > best:
+                best, since = found, 0
+                kept = {name: one.data.copy() for name, one in parameters.items()}
+            else:
+                since += 1
+                if since >= self.patience:
+                    break
+        return self._weights(mean, scale, kept), records
+
+    def _initial(self, width: int, random) -> dict[str, Array]:
+        if not self.hidden:
+            return {
+                "outer": np.zeros((width, 1), np.float32),
+                "outer.bias": np.zeros(1, np.float32),
+            }
+        inner = random.normal(0, np.sqrt(2 / width), (width, self.hidden))
+        outer = random.normal(0, np.sqrt(1 / self.hidden), (self.hidden, 1))
+        return {
+            "inner": inner.astype(np.float32),
+            "inner.bias": np.zeros(self.hidden, np.float32),
+            "outer": outer.astype(np.float32),
+            "outer.bias": np.zeros(1, np.float32),
+        }
+
+    def _batches(self, usable: Array, random) -> Iterator[Array]:
+        order = random.permutation(usable)
+        for start in range(0, len(order), self.batch):
+            yield order[start : start + self.batch]
+
+    def _forward(self, x: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+        if self.hidden:
+            x = relu(ops.affine(x, parameters["inner"], parameters["inner.bias"]))
+        return ops.affine(x, parameters["outer"], parameters["outer.bias"])
+
+    def _step(self, questions: Questions, parameters, moments, step: int) -> float:
+        counts = np.diff(questions.indptr)
+        width = int(counts.max())
+        users = np.repeat(np.arange(len(counts)), counts)
+        places = users * width + np.arange(len(users)) - questions.indptr[users]
+        scores = self._forward(Tensor(questions.features, self.device), parameters)
+        loss = choice(
+            padded(scores, places=places, shape=(len(counts), width)), answers=questions.answers
+        )
+        backward(loss)
+        for name, tensor in parameters.items():
+            self.device.kernels.adam.update(
+                tensor.data,
+                np.ascontiguousarray(tensor.grad),
+                *moments[name],
+                lr=learning_rate(self.lr, 0.5, self.lr_steps, step),
+                step=step + 1,
+                penalty=0.0 if name.endswith("bias") else self.penalty,
+                beta1=0.9,
+                beta2=0.999,
+                epsilon=1e-8,
+                form="pytorch",
+            )
+        return float(loss.data)
+
+    def _scores(self, features: Array, parameters: dict[str, Tensor]) -> Array:
+        linear = self.device.kernels.linear
+        x = features
+        if self.hidden:
+            x = linear.affine(x, parameters["inner"].data, parameters["inner.bias"].data)
+            x = linear.activate(x, "relu")
+        return linear.affine(x, parameters["outer"].data, parameters["outer.bias"].data)[:, 0]
+
+    def _weights(self, mean, scale, kept) -> Weights:
+        width = len(mean)
+        return Weights(
+            mean,
+            scale,
+            kept.get("inner", np.zeros((width, 0), np.float32)),
+            kept.get("inner.bias", np.zeros(0, np.float32)),
+            kept["outer"][:, 0].copy(),
+            kept["outer.bias"],
+        )
+
+
+def ranks(questions: Questions, scores: Array) -> Array:
+    """(n,) place of each answer among its user's candidates from 0; far behind where it is none."""
+    result = np.full(len(questions.answers), np.iinfo(np.int32).max, np.int64)
+    for n in np.flatnonzero(questions.answers >= 0):
+        one = scores[questions.indptr[n] : questions.indptr[n + 1]]
+        result[n] = np.count_nonzero(one > one[questions.answers[n]])
+    return result
+
+
+def ndcg(questions: Questions, scores: Array) -> float:
+    """NDCG@10 of the answers among the candidates."""
+    _, gain = gains(ranks(questions, scores), TOP)
+    return float(gain.mean()) if len(gain) else 0.0

@@ -1,0 +1,447 @@
+"""The re-ranker: its sums against dense ones, what it may know, and that it stays a ranking."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pkef_fast import InputError, Recommender, load_dataset
+from pkef_fast.autograd import Tensor, backward
+from pkef_fast.data import Csr, Dataset, generate
+from pkef_fast.data.patterns import contains, pattern, row_of_each
+from pkef_fast.device import device
+from pkef_fast.rerank import RerankConfig, choice, learn
+from pkef_fast.rerank import learner as learning
+from pkef_fast.rerank.funnel import Funnel, Limits, features_of
+from pkef_fast.rerank.learner import Learner, Questions, ndcg, together
+from pkef_fast.rerank.leave_out import draw, hidden
+from pkef_fast.rerank.neighbours import neighbours, nth_largest
+from pkef_fast.rerank.reranker import funnel, graph_of, questions
+
+NAMES = ("view", "collect", "cart", "buy")
+QUICK = {"epochs": 2, "twin_epochs": 1, "hidden": 4, "draws": 1}
+
+
+def shop(n_behaviors=3, seed=0, n_users=60, n_items=40):
+    names = NAMES[:1] if n_behaviors == 1 else NAMES[: n_behaviors - 1] + NAMES[-1:]
+    return generate(n_users=n_users, n_items=n_items, behaviors=names, seed=seed)
+
+
+def dense(csr, data):
+    result = np.zeros((data.n_users, data.n_items))
+    result[row_of_each(csr), csr.indices] = 1
+    return result
+
+
+def two_hops(data):
+    """T (K, K, I, I) from dense float64 matrices."""
+    normal = []
+    for csr in data.interactions:
+        matrix = dense(csr, data)
+        roots = [np.sqrt(np.maximum(matrix.sum(axis=axis), 1)) for axis in (1, 0)]
+        normal.append(matrix / roots[0][:, None] / roots[1])
+    return np.array([[a.T @ b for b in normal] for a in normal])
+
+
+def rng_scores(data, seed=0):
+    return np.random.default_rng(seed).normal(size=(data.n_users, data.n_items)).astype(np.float32)
+
+
+def logs(sums):
+    return np.log(sums + 1e-6)
+
+
+# ---- sums ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_behaviors", [1, 2, 3, 4])
+@pytest.mark.parametrize("most", [5, 1000])
+def test_neighbours_are_the_largest_of_the_dense_sums(n_behaviors, most):
+    data = shop(n_behaviors)
+    truth = two_hops(data)
+    found = neighbours(data, most)
+    total = truth.sum(axis=(0, 1))
+    np.fill_diagonal(total, 0)
+    for i in range(data.n_items):
+        row = slice(found.indptr[i], found.indptr[i + 1])
+        items = found.items[row]
+        assert np.all(np.diff(items) > 0)
+        assert i not in items
+        expected = truth[:, :, i, items].reshape(n_behaviors**2, -1).T
+        np.testing.assert_allclose(found.values[row], expected, rtol=1e-5, atol=1e-7)
+        left = np.delete(total[i], items)
+        assert len(items) == min(most, np.count_nonzero(total[i]))
+        if len(items):
+            assert left.max(initial=0) <= total[i, items].min() * (1 + 1e-5)
+
+
+def test_the_nth_largest_is_that_of_a_sort():
+    random = np.random.default_rng(0)
+    for size in (1, 2, 7, 100):
+        for values in (random.normal(size=size), random.integers(3, size=size) + 0.0):
+            for n in range(1, size + 1):
+                assert nth_largest(values.copy(), size, n) == np.sort(values)[-n]
+
+
+@pytest.mark.parametrize("n_behaviors", [1, 2, 3, 4])
+def test_features_are_those_of_dense_sums(n_behaviors):
+    data, K = shop(n_behaviors), n_behaviors
+    T = two_hops(data)
+    np.einsum("abii->abi", T)[...] = 0  # an item is no neighbour of itself
+    scores = rng_scores(data)
+    alpha, beta = 0.3, 0.4
+    source = Funnel(data, 1000, Limits(4, 3, 2), alpha, beta)
+    names = [feature.name for feature in features_of(data.behaviors)]
+    assert len(names) == len(set(names)) == source.width
+    users = np.arange(data.n_users, dtype=np.int32)
+    found = source.block(users, scores)
+    rows = [dense(csr, data) for csr in data.interactions]
+    counts = np.array([matrix.sum(axis=0) for matrix in rows])
+    for u in users:
+        part = slice(found.indptr[u], found.indptr[u + 1])
+        items, x = found.items[part], dict(zip(names, found.features[part].T, strict=True))
+        shares = [matrix[u] / max(matrix[u].sum(), 1) for matrix in rows]
+        graph = np.zeros(data.n_items)
+        for s in range(K):
+            stage = (alpha + beta * (s == 0)) * beta ** (K - 1 - s)
+            graph += stage * sum(shares[s] @ T[a, b] for a in range(s, K) for b in range(a, K))
+        bought, own = rows[-1][u] > 0, np.zeros(data.n_items, bool)
+        for matrix in rows[:-1]:
+            own |= matrix[u] > 0
+        own &= ~bought
+        expected = set(np.flatnonzero(own))
+        for sums, most in ((graph, 4), (shares[0] @ T[0, 0], 3)):
+            free = np.array([v for v in range(data.n_items) if v not in expected and not bought[v]])
+            best = free[np.argsort(-sums[free], kind="stable")][:most]
+            expected |= {v for v in best if sums[v] > 0}
+        free = np.where(bought, -np.inf, scores[u])
+        expected |= set(np.argsort(-free, kind="stable")[: min(2, int((~bought).sum()))])
+        assert set(items) == expected
+        assert len(items) == len(expected)
+        close = {"rtol": 2e-4, "atol": 2e-3}
+        np.testing.assert_allclose(x["graph"], logs(graph[items]), **close)
+        for s in range(K):
+            a = data.behaviors[s]
+            np.testing.assert_allclose(x[f"{a}s of the item"], np.log1p(counts[s][items]), **close)
+            np.testing.assert_allclose(x[f"{a}s of the user"], np.log1p(rows[s][u].sum()), **close)
+            for b in range(K):
+                name = f"alike by {a}, {data.behaviors[b]}"
+                np.testing.assert_allclose(x[name], logs((shares[s] @ T[s, b])[items]), **close)
+        for s in range(K - 1):
+            assert np.array_equal(x[f"own {data.behaviors[s]}"], rows[s][u][items])
+        if len(items) > 1:
+            assert abs(x["model"].mean()) < 1e-3
+            order = np.argsort(np.argsort(-scores[u][items], kind="stable"))
+            np.testing.assert_allclose(x["model, place"], np.log1p(order), **close)
+
+
+def test_broken_scores_of_a_model_give_finite_features():
+    data = shop()
+    scores = rng_scores(data)
+    scores[0], scores[1, ::2], scores[2] = np.nan, -np.inf, np.inf
+    found = Funnel(data, 20, Limits(4, 3, 2), 0.0, 0.9).block(
+        np.arange(data.n_users, dtype=np.int32), scores
+    )
+    assert np.isfinite(found.features).all()
+
+
+# ---- what may be known --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_left_out_purchases_are_hidden_where_they_shall_be(share):
+    data = shop()
+    (left,) = draw(data, share, 2, seed=3)
+    degrees = np.diff(data.interactions[-1].indptr)
+    assert np.array_equal(left.users, np.flatnonzero(degrees >= 2))
+    assert contains(data.interactions[-1], left.users, left.items, data.n_items).all()
+    assert abs(left.visible.mean() - share) < 0.2
+    rest = hidden(data, left)
+    assert not contains(rest.interactions[-1], left.users, left.items, data.n_items).any()
+    assert len(rest.interactions[-1].indices) + len(left.users) == degrees.sum()
+    for before, after in zip(data.interactions[:-1], rest.interactions[:-1], strict=True):
+        was, now = (contains(csr, left.users, left.items, data.n_items) for csr in (before, after))
+        assert np.array_equal(now, was & left.visible)
+        assert len(before.indices) - len(after.indices) == np.count_nonzero(was & ~left.visible)
+    assert not len(rest.test_users)
+
+
+def test_draws_of_a_user_differ_as_long_as_there_are_others():
+    data = shop()
+    draws = draw(data, 1.0, 2, seed=0, rounds=3)
+    degrees = np.diff(data.interactions[-1].indptr)[draws[0].users]
+    distinct = [len({one.items[n] for one in draws}) for n in range(len(degrees))]
+    assert distinct == np.minimum(degrees, 3).tolist()
+
+
+def test_questions_know_nothing_of_what_is_left_out():
+    """Features of a left-out purchase are those of a data set that never had it."""
+    data = shop()
+    (left,) = draw(data, 0.0, 2, seed=0)
+    other = dataclasses.replace(data, interactions=hidden(data, left).interactions)
+    config = RerankConfig(graph=8, alike=4, model=4)
+
+    class Base:
+        def scores(self, users):
+            return rng_scores(data)[users]
+
+    for source in (hidden(data, left), other):
+        for csr in source.interactions:
+            assert not contains(csr, left.users, left.items, data.n_items).any()
+    a, b = (
+        questions(Base(), funnel(config, graph_of(data), one), left)
+        for one in (hidden(data, left), other)
+    )
+    assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@pytest.mark.parametrize("model", ["pkef", "graph-rank"])
+def test_held_out_items_change_no_bit_of_the_re_ranker(model):
+    data = shop()
+    random = np.random.default_rng(5)
+    other = dataclasses.replace(
+        data, test_items=random.integers(data.n_items, size=len(data.test_items)).astype(np.int32)
+    )
+    fields = {"epochs": 2, "d": 4} if model == "pkef" else {}
+    found = [
+        Recommender(model, **fields).fit(
+            one, rerank="learned", rerank_config=RerankConfig().replaced(**QUICK)
+        )
+        for one in (data, other)
+    ]
+    first, second = (one.reranker.arrays() for one in found)
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+    assert found[0].reranker.report == found[1].reranker.report
+    assert found[0].recommend([0, 1, 2]) == found[1].recommend([0, 1, 2])
+    assert found[0].evaluate(data) != found[1].evaluate(other)
+
+
+def test_how_to_leave_out_is_known_from_the_record_or_asked():
+    data = shop()
+    assert choice(data).share == 1.0  # so it was generated
+    assert [choice(data, word).share for word in ("target", "all", "0.3", 0.3)] == [1, 0, 0.3, 0.3]
+    unknown = dataclasses.replace(data, leave_out=None)
+    with pytest.raises(InputError, match=r"--leave-out target .*, all .*, or the share"):
+        choice(unknown)
+    for wrong in ("some", "1.5", -0.1, "nan"):
+        with pytest.raises(InputError, match="wanted 'target', 'all', or the share"):
+            choice(data, wrong)
+    assert choice(dataclasses.replace(data, leave_out="all")).share == 0.0
+    assert choice(dataclasses.replace(shop(1), leave_out=None)).share == 1.0
+
+
+def test_a_split_out_of_all_behaviors_shows_in_the_train_data_alone():
+    """Everybody buys most of what is in the cart; yet few have anything left in it."""
+    users, items = np.repeat(np.arange(50), 4), np.tile(np.arange(4), 50)
+    buys = pattern(users, items, 50, 10)
+    extra = np.arange(10)
+    carts = pattern(np.append(users, extra), np.append(items, np.full(10, 7)), 50, 10)
+    views = pattern(np.append(users, np.arange(50)), np.append(items, np.full(50, 8)), 50, 10)
+    none = np.empty(0, np.int32)
+    data = Dataset("x", ("view", "cart", "buy"), 50, 10, (views, carts, buys), none, none)
+    found = choice(data)
+    assert found.share == 0.0
+    assert "'cart'" in found.reason
+    kept = dataclasses.replace(data, interactions=(views, views, buys))
+    with pytest.raises(InputError, match="wanted --leave-out"):
+        choice(kept)
+
+
+# ---- learning -----------------------------------------------------------------------------------
+
+
+def test_the_gradient_of_the_loss_is_that_of_central_differences():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(7, 1))
+    places = np.array([0, 1, 2, 4, 5, 8, 9])
+    answers = np.array([1, 0, 1])
+
+    def loss(values):
+        tensor = Tensor(values, device("reference"), requires_grad=True)
+        table = learning.padded(tensor, places=places, shape=(3, 4))
+        return tensor, learning.choice(table, answers=answers)
+
+    tensor, value = loss(x)
+    by_hand = [np.log(np.exp(x[r, 0]).sum()) - x[r[a], 0] for r, a in zip(
+        (np.arange(3), np.arange(3, 5), np.arange(5, 7)), answers, strict=True)]  # fmt: skip
+    assert float(value.data) == pytest.approx(np.mean(by_hand))
+    backward(value)
+    for n in range(7):
+        ends = []
+        for h in (1e-6, -1e-6):
+            moved = x.copy()
+            moved[n] += h
+            ends.append(float(loss(moved)[1].data))
+        assert tensor.grad[n, 0] == pytest.approx((ends[0] - ends[1]) / 2e-6, abs=1e-8)
+
+
+def planted(seed, n=300, curved=False):
+    """Users with 5 to 9 candidates; the answer is the best by a rule of two of three features."""
+    random = np.random.default_rng(seed)
+    parts = []
+    for _ in range(n):
+        x = random.normal(size=(random.integers(5, 10), 3)).astype(np.float32)
+        rule = -np.abs(x[:, 0]) if curved else x[:, 0] - 0.5 * x[:, 2]
+        indptr = np.array([0, len(x)])
+        parts.append(Questions(indptr, x * 5 + 2, np.array([np.argmax(rule)])))
+    return together(parts)
+
+
+@pytest.mark.parametrize(("hidden_places", "curved", "least"), [(0, False, 0.97), (8, True, 0.9)])
+def test_a_planted_rule_is_found(hidden_places, curved, least):
+    learner = Learner(hidden_places, 0.03, 1000, 0.0, 25, 25, 16, 0, device("cpu"))
+    train, check = planted(0, curved=curved), planted(1, curved=curved)
+    weights, records = learner.learn(train, check)
+    assert max(one["NDCG@10"] for one in records) > least
+    again, _ = learner.learn(train, check)
+    assert all(np.array_equal(a, b) for a, b in zip(weights, again, strict=True))
+    if not hidden_places:
+        effect = weights.outer * weights.scale
+        assert effect[2] / effect[0] == pytest.approx(-0.5, abs=0.1)
+
+
+def test_learning_stops_early_and_keeps_the_best():
+    train = planted(0, n=30)
+    noise = planted(1)
+    noise = noise._replace(answers=np.zeros_like(noise.answers))
+    learner = Learner(4, 0.1, 1000, 0.0, 50, 2, 8, 0, device("cpu"))
+    weights, records = learner.learn(train, noise)
+    assert len(records) < 50
+    best = max(range(len(records)), key=lambda n: records[n]["NDCG@10"])
+    assert best == len(records) - 3
+    x = (noise.features - weights.mean) * weights.scale
+    scores = np.maximum(x @ weights.inner + weights.inner_bias, 0) @ weights.outer
+    assert ndcg(noise, scores) == pytest.approx(records[best]["NDCG@10"], abs=1e-6)
+
+
+# ---- ranking ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    data = shop(3)
+    config = RerankConfig(graph=6, alike=3, model=3).replaced(**QUICK)
+    model = Recommender("pkef", epochs=1, d=4).fit(data, rerank="learned", rerank_config=config)
+    return data, model
+
+
+def test_the_order_is_full_with_candidates_first_and_others_as_the_model_has_them(fitted):
+    data, model = fitted
+    ranker, users = model.ranker(), np.arange(data.n_users, dtype=np.int32)
+    base = ranker.base.scores(users)
+    scores = ranker.scores(users)
+    found, learned = ranker.candidates(users)
+    assert np.isfinite(scores).all()
+    for u in users:
+        part = slice(found.indptr[u], found.indptr[u + 1])
+        inside = np.zeros(data.n_items, bool)
+        inside[found.items[part]] = True
+        assert np.array_equal(scores[u, found.items[part]], learned[part].astype(float))
+        if inside.any():
+            assert scores[u, inside].min() > scores[u, ~inside].max(initial=-np.inf)
+        outside = np.flatnonzero(~inside)
+        assert np.array_equal(
+            outside[np.argsort(-base[u, outside], kind="stable")],
+            outside[np.argsort(-scores[u, outside], kind="stable")],
+        )
+
+
+def test_ranks_and_top_k_are_those_of_the_scores(fitted):
+    data, model = fitted
+    ranker, seen = model.ranker(), data.interactions[-1]
+    users = np.array([5, 3, 5, 40, 0], np.int32)
+    items = np.array([1, 7, 9, 0, 39], np.int32)
+    scores = ranker.scores(users)
+    rank, tied = ranker.ranks(users, items, seen)
+    best, values = ranker.top_k(users, 6, seen)
+    for n, (u, v) in enumerate(zip(users, items, strict=True)):
+        free = np.ones(data.n_items, bool)
+        free[seen.indices[seen.indptr[u] : seen.indptr[u + 1]]] = False
+        order = np.flatnonzero(free)
+        order = order[np.argsort(-scores[n, order], kind="stable")]
+        assert best[n].tolist() == order[:6].tolist()
+        assert values[n].tolist() == scores[n, order[:6]].tolist()
+        free[v] = False
+        assert rank[n] == np.count_nonzero(scores[n, free] > scores[n, v]) + np.count_nonzero(
+            scores[n, :v][free[:v]] == scores[n, v]
+        )
+        assert tied[n] == np.count_nonzero(scores[n, free] == scores[n, v])
+        assert np.array_equal(ranker.scores(users[n : n + 1])[0], scores[n])  # whoever else asks
+
+
+def test_it_is_saved_and_loaded(fitted, tmp_path):
+    data, model = fitted
+    model.save(tmp_path / "m.npz")
+    again = Recommender.load(tmp_path / "m.npz")
+    assert again.reranker.report == model.reranker.report
+    assert again.evaluate(data, protocol="all").protocols["paper"].as_dict() == (
+        model.evaluate(data, protocol="all").protocols["paper"].as_dict()
+    )
+    assert again.recommend([0, 9]) == model.recommend([0, 9])
+
+
+@pytest.mark.parametrize("n_behaviors", [1, 2, 4])
+@pytest.mark.parametrize("model", ["pkef", "graph-rank"])
+@pytest.mark.parametrize("kind", ["mlp", "linear"])
+def test_any_number_of_behaviors(n_behaviors, model, kind):
+    data = shop(n_behaviors, n_users=50)
+    fields = {"epochs": 1, "d": 4} if model == "pkef" else {}
+    found = Recommender(model, **fields).fit(
+        data, rerank="learned", rerank_config=RerankConfig(kind=kind).replaced(**QUICK)
+    )
+    protocols = found.evaluate(data, protocol="all").protocols
+    assert protocols["paper"].users == len(np.unique(data.test_users))
+    assert all(np.isfinite(values).all() for values in found.reranker.arrays().values())
+
+
+def test_users_without_anything_keep_the_order_of_the_model():
+    data = shop(2)
+    patterns = []
+    for csr in data.interactions:  # user 0 has nothing at all
+        kept = row_of_each(csr) != 0
+        patterns.append(
+            pattern(row_of_each(csr)[kept], csr.indices[kept], data.n_users, data.n_items)
+        )
+    data = dataclasses.replace(data, interactions=tuple(patterns))
+    config = RerankConfig(model=0).replaced(**QUICK)
+    model = Recommender("pkef", epochs=1, d=4).fit(data, rerank="learned", rerank_config=config)
+    ranker = model.ranker()
+    found, _ = ranker.candidates(np.array([0], np.int32))
+    assert not len(found.items)
+    assert np.array_equal(ranker.scores(np.array([0]))[0], ranker.base.scores(np.array([0]))[0])
+
+
+def test_nothing_to_leave_out_is_said_in_a_sentence():
+    none = np.empty(0, np.int32)
+    one = pattern(np.arange(5), np.arange(5), 5, 6)
+    data = Dataset("few", ("view", "buy"), 5, 6, (one, one), none, none, leave_out="target")
+    with pytest.raises(InputError, match="no user of data set 'few' has two train 'buy'"):
+        Recommender("graph-rank").fit(data, rerank="learned")
+    with pytest.raises(InputError, match="rerank cannot be 'leaned'; did you mean 'learned'"):
+        Recommender("graph-rank").fit(data, rerank="leaned")
+
+
+def test_it_beats_its_model_where_users_buy_what_they_viewed():
+    data = load_dataset("demo")
+    model = Recommender("graph-rank").fit(data)
+    before = model.evaluate(data)["NDCG@10"]
+    model.rerank(data, draws=1, epochs=4)
+    assert model.evaluate(data)["NDCG@10"] > 1.15 * before
+
+
+def test_learn_reads_no_held_out_item():
+    data = shop()
+    bare = dataclasses.replace(data, test_users=Csr(*[np.empty(0, np.int32)] * 2)[0],
+                               test_items=np.empty(0, np.int32))  # fmt: skip
+
+    class Base:
+        def scores(self, users):
+            return rng_scores(data)[users]
+
+    config = RerankConfig().replaced(**QUICK)
+    a, b = (
+        learn(config, one, lambda rest, draws: Base(), 1.0, device("cpu")) for one in (data, bare)
+    )
+    assert a.report == b.report

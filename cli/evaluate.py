@@ -24,7 +24,7 @@ from .options import (
     threads_option,
     without_none,
 )
-from .output import print_json, print_protocols, print_table
+from .output import print_json, print_protocols, print_selection, print_table
 
 
 @click.command()
@@ -68,8 +68,11 @@ def evaluate(
         "users": result.users,
         "ties": result.ties,
         "seconds": result.seconds,
-        "reranked": model.reranker is not None,
     }
+    if model.reranker is not None:
+        found["reranked"] = True
+    if model.selection is not None:
+        found["selection"] = model.selection.facts()
     if protocol:
         found["protocols"] = {name: one.as_dict() for name, one in result.protocols.items()}
     if as_json:
@@ -77,6 +80,7 @@ def evaluate(
         return
     if protocol:
         print_protocols(result.protocols)
+    print_selection(model)
     if model.reranker is not None:
         click.echo("re-ranked by what users have touched (--rerank none: the model alone)")
     print_table(["metric", "value"], list(result.metrics.items()))

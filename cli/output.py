@@ -18,6 +18,7 @@ from ..recommender import Observer, Recommender
 from ..rerank import Reranker
 from ..training import Trainer
 
+FIGURES = ("HR@10", "NDCG@10", "val.HR@10", "val.NDCG@10")  # of a line of progress
 COMPILE_NOTICE_SECONDS = 0.7  # a stage that takes longer is compiling
 
 
@@ -69,6 +70,12 @@ def print_protocols(found: dict[str, ProtocolFigures]) -> None:
             ]
         rows.append([name, one.users, *cells])
     print_table(["protocol", "users", "HR@10 (95 %)", "NDCG@10 (95 %)"], rows)
+
+
+def print_selection(recommender: Recommender) -> None:
+    """How the model was chosen, where that was on validation items."""
+    if recommender.selection is not None:
+        click.echo(recommender.selection.sentence(recommender.target))
 
 
 def print_reranker(reranker: Reranker) -> None:
@@ -131,7 +138,7 @@ class ProgressReport(Observer):
             self._bar.update(self._task, completed=trainer.step)
 
     def finished_epoch(self, record: dict[str, Any]) -> None:
-        figures = [f"{name} {record[name]:.4f}" for name in ("HR@10", "NDCG@10") if name in record]
+        figures = [f"{name} {record[name]:.4f}" for name in FIGURES if name in record]
         line = f"epoch {record['epoch']:>4}  loss {record['loss']:.4f}  {'  '.join(figures)}"
         if self._bar:
             self._bar.update(self._task, description=line.rstrip())

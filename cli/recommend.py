@@ -7,7 +7,7 @@ import click
 from ..device import set_threads
 from ..recommender import Recommender
 from .options import choose_order, device_option, json_option, plain_option, threads_option
-from .output import print_json, print_table
+from .output import print_json, print_selection, print_table
 
 
 @click.command()
@@ -34,11 +34,15 @@ def recommend(run, users, count, include_seen, rerank, device, threads, as_json)
             user: [{"item": one.item, "score": one.score} for one in best]
             for user, best in result.items()
         }
-        print_json({"users": listed})
+        result = {"users": listed}
+        if model.selection is not None:
+            result["selection"] = model.selection.facts()
+        print_json(result)
         return
     rows = [
         [user, place, one.item, one.score]
         for user, best in result.items()
         for place, one in enumerate(best, 1)
     ]
+    print_selection(model)
     print_table(["user", "place", "item", "score"], rows)

@@ -16,7 +16,14 @@ from .options import (
     protocol_option,
     threads_option,
 )
-from .output import ProgressReport, print_json, print_protocols, print_reranker, print_table
+from .output import (
+    ProgressReport,
+    print_json,
+    print_protocols,
+    print_reranker,
+    print_selection,
+    print_table,
+)
 
 METRICS = ("HR@10", "NDCG@10")
 
@@ -65,10 +72,13 @@ def rerank(run, leave_out, sets, protocol, device, threads, as_json):
             "model": {name: found["model"][name] for name in METRICS},
             "reranker": reranker.report,
         }
+        if model.selection is not None:
+            result["selection"] = model.selection.facts()
         if protocol:
             result["protocols"] = {name: one.as_dict() for name, one in after.protocols.items()}
         print_json(result)
         return
+    print_selection(model)
     print_reranker(reranker)
     rows = [[name, *(one[metric] for metric in METRICS)] for name, one in found.items()]
     print_table(["full ranking", *METRICS], rows)

@@ -23,6 +23,7 @@ from ..models import model_class
 from ..protocols import names_of
 from ..recommender import RERANK, Recommender
 from ..runs import Run
+from ..selection import SELECT
 from ..trivial import best_rule
 from .options import (
     assignments,
@@ -37,7 +38,15 @@ from .options import (
     threads_option,
     without_none,
 )
-from .output import ProgressReport, note, print_json, print_protocols, print_reranker, print_table
+from .output import (
+    ProgressReport,
+    note,
+    print_json,
+    print_protocols,
+    print_reranker,
+    print_selection,
+    print_table,
+)
 
 EVAL_EVERY = 5
 METRICS = ("HR@10", "NDCG@10")
@@ -72,6 +81,12 @@ INTERRUPTED = 130  # the shell's code for a program ended by Ctrl-C
     type=click.Choice(RERANK),
     help="learned: once the model is trained, learn to re-rank its items by what users have "
     "touched [default: none].",
+)
+@click.option(
+    "--select",
+    type=click.Choice(SELECT),
+    help="val: hold out one more target item of each user with three or more, and choose epoch and "
+    "re-ranker by it [default: last, the last epoch].",
 )
 @leave_out_option
 @threads_option
@@ -111,6 +126,7 @@ def train(
     eval_every,
     protocol,
     rerank,
+    select,
     leave_out,
     threads,
     precision,
@@ -148,6 +164,7 @@ def train(
             config=config_file,
             out=out,
             rerank=rerank,
+            select=select,
             leave_out=leave_out,
         )
         if refused or sets:
@@ -161,7 +178,8 @@ def train(
         data = _load(source)
         model = settings.get("model", "pkef")
         preset = settings.get("preset")
-        rerank, leave_out = settings.get("rerank"), settings.get("leave_out")
+        rerank, select = settings.get("rerank"), settings.get("select")
+        leave_out = settings.get("leave_out")
         config = model_class(model).Config().replaced(**fields).replaced(**changes)
         eval_every = settings.get("eval_every", EVAL_EVERY) if eval_every is None else eval_every
         out = run.path
@@ -171,6 +189,7 @@ def train(
         source.update(without_none(dataset=dataset, data_dir=data_dir, behaviors=names(behaviors)))
         settings = tables.get("run", {})
         rerank = rerank or settings.get("rerank")
+        select = select or settings.get("select")
         leave_out = leave_out or settings.get("leave_out")
         # --config may name model and preset like fields; a run notes them in its [run] table.
         noted = {name: fields.pop(name, settings.get(name)) for name in ("model", "preset")}
@@ -196,6 +215,7 @@ def train(
                 eval_every=eval_every,
                 protocol=protocol or "paper",
                 rerank=rerank or "none",
+                select=select or "last",
                 leave_out=leave_out,
                 observer=report,
                 should_stop=lambda: bool(interrupted),
@@ -212,11 +232,14 @@ def train(
         sys.exit(INTERRUPTED)
     found = recommender.evaluation or recommender.evaluate(data, protocol=protocol or "paper")
     result = _result(recommender, data, found, out)
+    if recommender.selection is not None:
+        result["selection"] = recommender.selection.facts()
     if protocol:
         result["protocols"] = {name: one.as_dict() for name, one in found.protocols.items()}
     if as_json:
         print_json(result)
     else:
+        print_selection(recommender)
         if recommender.reranker is not None:
             print_reranker(recommender.reranker)
         _print(result)

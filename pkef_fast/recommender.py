@@ -11,11 +11,12 @@ import functools
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import checkpoint, evaluation, memory
+from . import checkpoint, evaluation, memory, selection
 from .data.dataset import Csr, Dataset
 from .device import Device, device
 from .errors import InputError, PkefError, TrainingError, did_you_mean
@@ -24,8 +25,9 @@ from .fields import Fields
 from .models import Model, model_class
 from .protocols import names_of
 from .ranking import Ranker
-from .rerank import RerankConfig, Reranker, choice, learn
+from .rerank import RerankConfig, Reranker, checked_users, choice, hidden, learn
 from .runs import Run
+from .selection import Selection
 from .training import Trainer, train
 from .warmup import warm_up
 
@@ -113,6 +115,7 @@ class Recommender:
         self.model: Model | None = None
         self.trainer: Trainer | None = None
         self.reranker: Reranker | None = None  # None: the model's own order
+        self.selection: Selection | None = None  # None: the last epoch, whatever it is like
         self.history: list[dict[str, Any]] = []
         self.evaluation: Evaluation | None = None  # of `fit`, if made after its last step
         self._train: Dataset | None = None
@@ -138,6 +141,7 @@ class Recommender:
         eval_every: int = 0,
         protocol: str = "paper",
         rerank: str = "none",
+        select: str = "last",
         leave_out: str | float | None = None,
         rerank_config: RerankConfig | None = None,
         observer: Observer | None = None,
@@ -159,8 +163,11 @@ class Recommender:
             Who is ranked among what in these evaluations.
         rerank : {"none", "learned"}
             Whether a re-ranker is learned once the model is trained; see `rerank`.
+        select : {"last", "val"}
+            "val" holds out one more target item of each user with three or more, and chooses the
+            epoch, and whether to re-rank, by them; evaluations in between are of these items.
         leave_out, rerank_config
-            Of the re-ranker.
+            Of the re-ranker; `leave_out` of the validation items too.
         observer : Observer, optional
         should_stop : callable, optional
             Asked after each step; True ends the training there, with a checkpoint in `out`.
@@ -191,6 +198,12 @@ class Recommender:
             raise InputError(f"rerank cannot be {rerank!r}{did_you_mean(rerank, RERANK)}")
         if rerank != "none":
             choice(data, leave_out)  # ask before the training, not after it
+        held = self.selection = None
+        if selection.checked(select) == "val":
+            share = selection.share_of(data, leave_out)
+            held = selection.validation(data, share)
+            self.selection = Selection(share, len(held.users), None, {})
+        fitted = data if held is None else selection.without_validation(data, held)
         self._train, self._ranker, self.history, self.trainer = data, None, [], None
         self.evaluation = self.reranker = None
         settings = {
@@ -198,11 +211,12 @@ class Recommender:
             **(settings or {}),
             "eval_every": eval_every,
             "rerank": rerank,
+            "select": select,
             "leave_out": None if leave_out is None else str(leave_out),
         }
         if self.model_class.trained:
             done = self._fit_by_steps(
-                config, data, out, resume, protocol, observer, should_stop, settings
+                config, data, fitted, out, resume, protocol, observer, should_stop, settings
             )
             if done and rerank != "none":
                 self.rerank(data, leave_out, rerank_config, observer=observer)
@@ -214,34 +228,46 @@ class Recommender:
             self.model = self.model_class(config, data, self.device)
             run = None if out is None else Run.create(out, config, data, settings)
             observer.ready(self)
+            record = {"epoch": 0, "step": 0}
+            if self.selection is not None:
+                model = self.model_class(config, fitted, self.device)
+                self.selection.metrics = _headline(evaluation.evaluate(model.ranker(), fitted))
+                record |= {f"val.{name}": one for name, one in self.selection.metrics.items()}
             if rerank != "none":
                 self.rerank(data, leave_out, rerank_config, observer=observer)
             if eval_every:
                 self.evaluation = self.evaluate(data, protocol=protocol)
-                self.history = [{"epoch": 0, "step": 0, **_recorded(self.evaluation)}]
+                self.history = [record | _recorded(self.evaluation)]
             if run:
                 run.write_records(self.history)
                 self.save(run.model_file)
         return self
 
     def _fit_by_steps(
-        self, config, data, out, resume, protocol, observer, should_stop, settings
+        self, config, data, fitted, out, resume, protocol, observer, should_stop, settings
     ) -> bool:
-        """`fit` of a model that a `Trainer` trains; whether all epochs are made."""
+        """`fit` of a model that a `Trainer` trains; whether all epochs are made.
+
+        `fitted` is what it is trained on: `data`, or that without the validation items.
+        """
         edges = [len(csr.indices) for csr in data.interactions]
         wanted = memory.training_bytes(
             config, data.n_users, data.n_items, edges, self.device.steps_held
         )
         self.device.expect_memory(wanted, f"training on {data.name!r}")
-        self.model = self.model_class(config, data, self.device)
-        self.trainer = trainer = Trainer(self.model, data)
-        run = None
+        self.model = self.model_class(config, fitted, self.device)
+        self.trainer = trainer = Trainer(self.model, fitted)
+        run, best = None, None  # (epoch, figures, parameters) by the validation items
         if out is not None and resume:
             run = Run.open(out)
             run.check_data(data)
             trainer.restore(*run.read_checkpoint(), run.checkpoint_file)
             self.history = [r for r in run.records() if r["epoch"] <= trainer.epoch]
             run.write_records(self.history)
+            if self.selection is not None and run.best_file.exists():
+                facts, arrays = checkpoint.read(run.best_file, "best")
+                if facts["epoch"] <= trainer.epoch:
+                    best = facts["epoch"], facts["metrics"], arrays
         elif out is not None:
             run = Run.create(out, config, data, settings)
             run.write_checkpoint(*trainer.state())
@@ -250,12 +276,23 @@ class Recommender:
         written = time.monotonic()
 
         def on_epoch(trainer: Trainer) -> None:
-            nonlocal written
+            nonlocal written, best
             record = {"epoch": trainer.epoch, "step": trainer.step, **trainer.epoch_losses()}
             last = trainer.epoch == config.epochs
             every = settings["eval_every"]
             evaluated = every and (trainer.epoch % every == 0 or last)
-            if evaluated:
+            if self.selection is not None:
+                self.evaluation = None
+                if evaluated or last:
+                    found = _headline(self.evaluate(fitted))
+                    record |= {f"val.{name}": value for name, value in found.items()}
+                    if best is None or found[selection.METRIC] > best[1][selection.METRIC]:
+                        arrays = {name: one.copy() for name, one in self.model.stored().items()}
+                        best = trainer.epoch, found, arrays
+                        if run:
+                            facts = {"epoch": trainer.epoch, "metrics": found}
+                            checkpoint.write(run.best_file, "best", facts, arrays)
+            elif evaluated:
                 self.evaluation = self.evaluate(data, protocol=protocol)
                 record.update(_recorded(self.evaluation))
             else:
@@ -276,6 +313,9 @@ class Recommender:
                 f"{error} The last good checkpoint is {run.checkpoint_file}."
             ) from error
         self._ranker = None
+        if done and best is not None:
+            self.selection.epoch, self.selection.metrics, arrays = best
+            self.model = self.model_class(config, data, self.device, arrays)
         if trainer.step % trainer.steps_per_epoch:  # stopped within an epoch
             self.evaluation = None
         if run:
@@ -284,6 +324,12 @@ class Recommender:
             if done:
                 self.save(run.model_file)
         return done
+
+    @property
+    def target(self) -> str:
+        """Name of the behaviour that is ranked for."""
+        self._ready()
+        return self._train.target
 
     # ---- use ----------------------------------------------------------------------------------
 
@@ -339,9 +385,15 @@ class Recommender:
         how = choice(data, leave_out)
         config = (config or RerankConfig()).replaced(**fields).checked(data.behaviors)
         observer = observer or Observer()
+        held = None
+        if self.selection is not None:
+            held = selection.validation(data, self.selection.share)
+            stored = model.stored()
 
         def base(rest: Dataset, draws: int) -> Ranker:
             """The model as it would be had it never seen what is left out."""
+            if held is not None:
+                return type(model)(model.config, rest, self.device, stored).ranker()
             if not model.trained:
                 return type(model)(model.config, rest, self.device).ranker()
             epochs = max(1, min(config.twin_epochs, model.config.epochs) // draws)
@@ -349,10 +401,23 @@ class Recommender:
             train(Trainer(twin, rest), epochs)
             return twin.ranker()
 
-        found = learn(config, data, base, how.share, device("cpu"), observer.reranking)
+        share = how.share if held is None else self.selection.share
+        found = learn(config, data, base, share, device("cpu"), held, observer.reranking)
         found.report["leave_out"] = how.reason
         self._train = data
         self.reranker = found
+        if held is not None:
+            aside = held.of(checked_users(config, data.n_users)[held.users])
+            rest = replace(hidden(data, held), test_users=aside.users, test_items=aside.items)
+            plain = base(rest, 1)
+            before, after = (
+                evaluation.evaluate(one, rest)[selection.METRIC]
+                for one in (plain, found.ranker(plain, rest))
+            )
+            kept = after > before or not len(aside.users)
+            self.selection.reranker = {"model": before, "re-ranked": after, "kept": kept}
+            if not kept:
+                self.reranker = None
         return found
 
     def _check_shape(self, data: Dataset) -> None:
@@ -445,6 +510,8 @@ class Recommender:
         if self.reranker is not None:
             facts["reranker"] = self.reranker.facts()
             arrays |= {f"reranker.{name}": one for name, one in self.reranker.arrays().items()}
+        if self.selection is not None:
+            facts["selection"] = self.selection.facts()
         checkpoint.write(path, "model", facts, arrays)
 
     @classmethod
@@ -484,6 +551,8 @@ class Recommender:
                 if name.startswith("reranker.")
             }
             result.reranker = Reranker.of(facts["reranker"], weights)
+        if "selection" in facts:
+            result.selection = Selection(**facts["selection"])
         result._train = data
         return result
 
@@ -532,6 +601,10 @@ class PKEF(Recommender):
         if model != "pkef":
             raise InputError(f"{path} holds a model {model!r}; load it with Recommender.load.")
         return cls(preset, device)
+
+
+def _headline(result: Evaluation) -> dict[str, float]:
+    return {name: result[name] for name in ("HR@10", "NDCG@10")}
 
 
 def _recorded(result: Evaluation) -> dict[str, Any]:

@@ -18,8 +18,9 @@ class Run:
     """One training run on disk.
 
     `config.toml` holds all that is needed to repeat it, `metrics.jsonl` a line an epoch,
-    `checkpoint.npz` the latest state to go on from, `model.npz` the trained model. A model without
-    training steps has no checkpoint.
+    `checkpoint.npz` the latest state to go on from, `best.npz` the best epoch's parameters where
+    one is chosen on validation items, `model.npz` the trained model. A model without training
+    steps has no checkpoint.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -28,6 +29,7 @@ class Run:
         self.metrics_file = self.path / "metrics.jsonl"
         self.checkpoint_file = self.path / "checkpoint.npz"
         self.model_file = self.path / "model.npz"
+        self.best_file = self.path / "best.npz"
 
     @classmethod
     def create(

@@ -6,7 +6,16 @@ in front of any model's ranking.
 """
 
 from .config import RerankConfig
-from .leave_out import Choice, choice
-from .reranker import Reranked, Reranker, learn
+from .leave_out import Choice, choice, hidden
+from .reranker import Reranked, Reranker, checked_users, learn
 
-__all__ = ["Choice", "RerankConfig", "Reranked", "Reranker", "choice", "learn"]
+__all__ = [
+    "Choice",
+    "RerankConfig",
+    "Reranked",
+    "Reranker",
+    "checked_users",
+    "choice",
+    "hidden",
+    "learn",
+]

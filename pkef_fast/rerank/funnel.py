@@ -91,7 +91,7 @@ class _Graph(NamedTuple):
     items: Array
     values: Array  # (E, K² + K + 1): T_ab, Σ_{s≤a≤b} T_ab for each s, Σ_ab T_ab
     stages: Array  # (K,) c_s
-    counts: Array  # (I, K) train interactions of each item
+    known: Array  # (I, K + K(K−1)/2): log(1 + train interactions), logs of their ratios
 
 
 @dataclass
@@ -133,12 +133,15 @@ class Funnel:
         counts = np.stack(
             [np.bincount(csr.indices, minlength=data.n_items) for csr in data.interactions], axis=1
         )
+        ratios = [
+            np.log((counts[:, b] + 0.5) / (counts[:, a] + 1)) for b in range(K) for a in range(b)
+        ]
         return _Graph(
             near.indptr,
             near.items,
             np.ascontiguousarray(np.concatenate([near.values, from_stage, total], axis=1)),
             stages.astype(np.float32),
-            counts.astype(np.float32),
+            np.column_stack([np.log1p(counts), *ratios]).astype(np.float32),
         )
 
     @cached_property
@@ -162,7 +165,8 @@ class Funnel:
         np.cumsum(room, out=starts[1:])
         counts = np.zeros(len(users), np.int64)
         items = np.empty(starts[-1], np.int32)
-        features = np.empty((starts[-1], self.width), np.float32)
+        features = np.zeros((starts[-1], self.width), np.float32)
+        two_hop = np.zeros((starts[-1], K * K + K + 1), np.float32)
         _describe(
             np.ascontiguousarray(users, np.int32),
             np.ascontiguousarray(scores),
@@ -174,7 +178,13 @@ class Funnel:
             counts,
             items,
             features,
+            two_hop,
         )
+        at = self.width - 4 - two_hop.shape[1]
+        # NumPy's logarithm is many times faster than one at a time in the loop.
+        features[:, at:-4] = np.log(two_hop + FLOOR)
+        for column in (-4, -3, -1):
+            features[:, column] = np.log1p(features[:, column])
         indptr = np.zeros(len(users) + 1, np.int64)
         np.cumsum(counts, out=indptr[1:])
         kept = np.arange(starts[-1]) - np.repeat(starts[:-1], room) < np.repeat(counts, room)
@@ -192,25 +202,31 @@ def _add(items, listed, mark, item):
 
 
 @serial()
-def _best_sums(sums, column, touched, found, most, mark, work, items, listed):
+def _best_sums(sums, column, touched, found, most, mark, keys, work, items, listed):
     """Append the `most` touched, unmarked items with the largest sums of a column."""
     free = 0
     for t in range(found):
-        if not mark[touched[t]] and sums[touched[t], column] > 0:
-            work[free] = sums[touched[t], column]
+        v = touched[t]
+        value = sums[v, column]
+        if mark[v]:
+            value = np.float32(0)
+        keys[t] = value
+        if value > 0:
+            work[free] = value
             free += 1
     most = min(most, free)
     if most == 0:
         return listed
     least = nth_largest(work, free, most)
     end = listed + most
-    for strict in range(2):
-        for t in range(found):
-            if listed == end:
-                break
-            value = sums[touched[t], column]
-            if (strict == 0 and value > least) or (strict == 1 and value == least):
-                listed = _add(items, listed, mark, touched[t])
+    for t in range(found):
+        if keys[t] > least:
+            listed = _add(items, listed, mark, touched[t])
+    for t in range(found):
+        if listed == end:
+            break
+        if keys[t] == least:
+            listed = _add(items, listed, mark, touched[t])
     return listed
 
 
@@ -237,50 +253,55 @@ def _best_scores(scores, taken, most, mark, best, places, items, listed):
 
 @serial()
 def _places(values, result):
-    """log(1 + place) of each value by falling value."""
-    order = np.argsort(-values)
-    for place in range(len(order)):
-        result[order[place]] = np.float32(np.log1p(np.float32(place)))
+    """log(1 + number of higher values) of each value; squares are cheap at such lengths."""
+    for c in range(len(values)):
+        higher = np.int32(0)
+        for value in values:
+            higher += np.int32(value > values[c])
+        result[c] = higher
 
 
 @serial()
-def _standardised(values):
+def _standardised(values, result):
     """Less the mean, over the deviation; values that are not finite count as the lowest one."""
-    low = np.float32(np.inf)
+    low = np.float64(np.inf)
     for value in values:
         if np.isfinite(value):
             low = min(low, value)
-    mean = np.float64(0)
-    for t in range(len(values)):
-        if not np.isfinite(values[t]):
-            values[t] = low if np.isfinite(low) else np.float32(0)
-        mean += values[t]
-    mean /= len(values)
-    square = np.float64(0)
+    if not np.isfinite(low):
+        low = 0.0
+    mean = square = 0.0
     for value in values:
-        square += (value - mean) ** 2
+        mean += value if np.isfinite(value) else low
+    mean /= len(values)
+    for value in values:
+        square += ((value if np.isfinite(value) else low) - mean) ** 2
     deviation = np.sqrt(square / len(values))
-    for t in range(len(values)):
-        values[t] = (values[t] - mean) / deviation if deviation > 0 else np.float32(0)
+    for c in range(len(values)):
+        value = values[c] if np.isfinite(values[c]) else low
+        result[c] = (value - mean) / deviation if deviation > 0 else 0.0
 
 
 @parallel()
-def _describe(users, scores, own, graph, limits, K, starts, counts, items, features):
+def _describe(users, scores, own, graph, limits, K, starts, counts, items, features, two_hop):
     n_items = scores.shape[1]
     pieces = min(len(users), 64)
     near_indptr, near_items, values = graph.indptr, graph.items, graph.values
-    stages, item_counts = graph.stages, graph.counts
+    stages, known = graph.stages, graph.known
     own_indptr, own_indices = own.indptr, own.indices
     from_graph, from_alike, from_model = limits
     alike = K * K  # column of the first x_s, s > 1
     whole = alike + K - 1  # of g
     nearest = whole + 1
+    n_sums = nearest + 1
     for piece in nb.prange(pieces):
-        sums = np.zeros((n_items, nearest + 1), np.float32)
+        sums = np.zeros((n_items, n_sums), np.float32)
         seen, mark, taken = np.zeros((3, n_items), nb.boolean)
         within = np.zeros((n_items, K), np.float32)
         touched = np.empty(n_items, np.int32)
-        work = np.empty(n_items, np.float32)
+        keys, work, graph_sum, alike_sum = np.empty((4, n_items), np.float32)
+        here = np.empty(n_items, scores.dtype)
+        active = np.empty(K, np.float32)
         best = np.empty(max(from_model, 1), scores.dtype)
         places = np.empty(max(from_model, 1), np.int32)
         for w in range(piece * len(users) // pieces, (piece + 1) * len(users) // pieces):
@@ -288,6 +309,7 @@ def _describe(users, scores, own, graph, limits, K, starts, counts, items, featu
             found = 0
             for s in range(K):
                 begin, end = own_indptr[u * K + s], own_indptr[u * K + s + 1]
+                active[s] = np.log1p(np.float32(end - begin))
                 if begin == end:
                     continue
                 share = np.float32(1) / np.float32(end - begin)
@@ -316,53 +338,42 @@ def _describe(users, scores, own, graph, limits, K, starts, counts, items, featu
             for e in range(own_indptr[u * K], own_indptr[u * K + K - 1]):
                 listed = _add(listing, listed, mark, own_indices[e])
             listed = _best_sums(
-                sums, whole, touched, found, from_graph, mark, work, listing, listed
+                sums, whole, touched, found, from_graph, mark, keys, work, listing, listed
             )
-            listed = _best_sums(sums, 0, touched, found, from_alike, mark, work, listing, listed)
+            listed = _best_sums(
+                sums, 0, touched, found, from_alike, mark, keys, work, listing, listed
+            )
             if from_model:
                 listed = _best_scores(
                     scores[w], taken, from_model, mark, best, places, listing, listed
                 )
             counts[w] = listed
-            # features
-            table = features[starts[w] : starts[w] + listed]
-            n_sums = K * K + K + 1
-            at_sums = 4 * (K - 1) + 2 * K + K * (K - 1) // 2
             for c in range(listed):
-                v = listing[c]
-                x = table[c]
-                buys = np.log1p(item_counts[v, K - 1])
-                at = 0
+                v, row = listing[c], starts[w] + c
+                x = features[row]
                 for s in range(K - 1):
+                    ratio = K + (K - 1) * (K - 2) // 2 + s  # of the target to behaviour s
                     x[s] = within[v, s]
-                    x[K - 1 + s] = within[v, s] * buys
-                    x[2 * (K - 1) + s] = within[v, s] * np.log(
-                        (item_counts[v, K - 1] + 0.5) / (item_counts[v, s] + 1)
-                    )
-                    x[3 * (K - 1) + s] = within[v, s] * np.log1p(
-                        np.float32(own_indptr[u * K + s + 1] - own_indptr[u * K + s])
-                    )
+                    x[K - 1 + s] = within[v, s] * known[v, K - 1]
+                    x[2 * (K - 1) + s] = within[v, s] * known[v, ratio]
+                    x[3 * (K - 1) + s] = within[v, s] * active[s]
                 at = 4 * (K - 1)
                 for s in range(K):
-                    x[at + s] = np.log1p(
-                        np.float32(own_indptr[u * K + s + 1] - own_indptr[u * K + s])
-                    )
-                    x[at + K + s] = np.log1p(item_counts[v, s])
-                at += 2 * K
-                for b in range(K):
-                    for a in range(b):
-                        x[at] = np.log((item_counts[v, b] + 0.5) / (item_counts[v, a] + 1))
-                        at += 1
+                    x[at + s] = active[s]
+                at += K
+                for t in range(known.shape[1]):
+                    x[at + t] = known[v, t]
+                at += known.shape[1]
                 for t in range(n_sums):
-                    x[at + t] = np.log(sums[v, t] + FLOOR)
-                at += n_sums
-                x[at + 2] = scores[w, v]
+                    two_hop[row, t] = sums[v, t]
+                here[c], graph_sum[c], alike_sum[c] = scores[w, v], sums[v, whole], sums[v, 0]
             if listed:
-                at = at_sums + n_sums
-                _places(sums[listing[:listed], whole], table[:, at])
-                _places(sums[listing[:listed], 0], table[:, at + 1])
-                _places(table[:, at + 2].copy(), table[:, at + 3])
-                _standardised(table[:, at + 2])
+                at = features.shape[1] - 4
+                table = features[starts[w] : starts[w] + listed]
+                _places(graph_sum[:listed], table[:, at])
+                _places(alike_sum[:listed], table[:, at + 1])
+                _places(here[:listed], table[:, at + 3])
+                _standardised(here[:listed], table[:, at + 2])
             # clean up
             for t in range(found):
                 sums[touched[t]] = 0

@@ -86,6 +86,7 @@ def learn(
     base: Callable[[Dataset, int], Ranker],
     share: float,
     host: Device,
+    held: LeftOut | None = None,
     on_stage: Callable[[str], None] = lambda text: None,
 ) -> Reranker:
     """Learn a re-ranker from left-out train purchases.
@@ -102,6 +103,8 @@ def learn(
         Share of left-out purchases that stay visible in the auxiliary behaviours.
     host : Device
         Where the re-ranker learns: one whose arrays are NumPy's.
+    held : LeftOut, optional
+        Left-out purchases to learn from instead of drawn ones.
     on_stage : callable, optional
         Told what is being done.
 
@@ -110,10 +113,10 @@ def learn(
     InputError
         When no user has two target interactions, so that none can be left out.
     """
-    random = np.random.Generator(np.random.PCG64([config.seed, 2]))
-    order = random.permutation(dataset.n_users)  # who is trained on, whatever else happens
-    checked = order < config.check * dataset.n_users
-    draws = [_some(left, order, config.users) for left in _drawn(config, dataset, share)]
+    order = _order(dataset.n_users, config.seed, 2)
+    checked = checked_users(config, dataset.n_users)
+    drawn = _drawn(config, dataset, share) if held is None else [held]
+    draws = [_some(left, order, config.users) for left in drawn]
     graph = graph_of(dataset)
     parts: list[tuple[Array, Questions]] = []
     for number, left in enumerate(draws, 1):
@@ -158,6 +161,16 @@ def learn(
         "model NDCG@10": ndcg(check, check.features[:, -1] * -1) if len(check.answers) else None,
     }
     return Reranker(config, weights, graph, report)
+
+
+def _order(n_users: int, *seed: int) -> Array:
+    """(U,) place of each user in a random order."""
+    return np.random.Generator(np.random.PCG64(seed)).permutation(n_users)
+
+
+def checked_users(config: RerankConfig, n_users: int) -> Array:
+    """(U,) bool: users that a re-ranker is never trained on."""
+    return _order(n_users, config.seed, 3) < config.check * n_users
 
 
 def _drawn(config: RerankConfig, dataset: Dataset, share: float) -> list[LeftOut]:

@@ -542,7 +542,7 @@ def test_rerank_becomes_part_of_the_run(shop, tmp_path):
     folder = tmp_path / "r"
     call("train", "--dataset", shop, "--out", folder, "--json", *QUICK)
     before = last_json(call("evaluate", folder, "--json"))
-    assert not before["reranked"]
+    assert "reranked" not in before
     assert call("evaluate", folder, "--rerank", "learned", code=2).output.count("no re-ranker") == 1
     found = last_json(call("rerank", folder, "--json", "--leave-out", "all", *FEW))
     assert found["model"]["HR@10"] == before["metrics"]["HR@10"]
@@ -594,3 +594,21 @@ def test_the_fields_of_the_re_ranker_are_listed():
     assert "neighbours = " in call("config", "--reranker").stdout
     refused = call("config", "--reranker", "--set", "kind=tree", code=2)
     assert "wanted" in refused.output or "Known" in refused.output
+
+
+def test_what_was_chosen_on_validation_says_so_everywhere(shop, tmp_path):
+    folder = tmp_path / "r"
+    where = ("--dataset", shop, "--out", folder, "--rerank", "learned", "--select", "val")
+    printed = call("train", *where, *QUICK)
+    said = "chosen on one more held-out buy of"
+    assert said in printed.stdout
+    assert "val.NDCG@10" in printed.stderr
+    assert said in call("evaluate", folder).stdout
+    assert said in call("recommend", folder, "--user", 3).stdout
+    assert said in call("rerank", folder, *FEW).stdout
+    for command in (("evaluate", folder), ("recommend", folder, "--user", 3)):
+        found = last_json(call(*command, "--json"))["selection"]
+        assert found["epoch"] in (1, 2)
+        assert set(found["metrics"]) == {"HR@10", "NDCG@10"}
+    again = last_json(call("train", "--resume", folder, "--epochs", 3, "--json"))
+    assert again["selection"]["epoch"] in (1, 2, 3)

@@ -25,7 +25,7 @@ from .fields import Fields
 from .models import Model, model_class
 from .protocols import names_of
 from .ranking import Ranker
-from .rerank import RerankConfig, Reranker, checked_users, choice, hidden, learn
+from .rerank import Reason, RerankConfig, Reranker, checked_users, choice, hidden, learn, reasons
 from .runs import Run
 from .selection import Selection
 from .training import Trainer, train
@@ -486,6 +486,44 @@ class Recommender:
             ]
         return result
 
+    @_on_device
+    def explain(
+        self, users: Iterable[Any], items: Iterable[Iterable[Any]]
+    ) -> dict[Any, list[Reason]]:
+        """Why items stand where they do for a user: taste, the own funnel, popularity.
+
+        Parameters
+        ----------
+        users : iterable of user ids, as in the data set
+        items : iterable of iterables of item ids
+            Those to explain, a row a user.
+
+        Returns
+        -------
+        dict of user id → list of Reason
+            One an item.
+
+        Raises
+        ------
+        InputError
+            Without a re-ranker, whose features are what can be told apart.
+        """
+        self._ready()
+        if self.reranker is None:
+            raise InputError(
+                "only a re-ranked order can be explained, and this model has no re-ranker; learn "
+                "one with rerank(data), or `pkef-fast rerank RUN`."
+            )
+        data = self._train
+        return {
+            user: reasons(
+                self.ranker(),
+                _number_of(user, data),
+                np.array([_item_number(item, data) for item in row], np.int32),
+            )
+            for user, row in zip(users, items, strict=True)
+        }
+
     # ---- files --------------------------------------------------------------------------------
 
     @_on_device
@@ -619,6 +657,19 @@ def _recorded(result: Evaluation) -> dict[str, Any]:
 
 def _device(name: str | int | Device) -> Device:
     return device(name)
+
+
+def _item_number(item: Any, data: Dataset) -> int:
+    """The number of an item id."""
+    if data.item_ids is None:
+        text = str(item)
+        if text.isdigit() and int(text) < data.n_items:
+            return int(text)
+    else:
+        found = np.flatnonzero(data.item_ids.astype(str) == str(item))
+        if len(found):
+            return int(found[0])
+    raise InputError(f"item {item!r} is unknown in data set {data.name!r}.")
 
 
 def _number_of(user: Any, data: Dataset) -> int:

@@ -6,11 +6,13 @@ in front of any model's ranking.
 """
 
 from .config import RerankConfig
+from .explain import Reason, reasons
 from .leave_out import Choice, choice, hidden
 from .reranker import Reranked, Reranker, checked_users, learn
 
 __all__ = [
     "Choice",
+    "Reason",
     "RerankConfig",
     "Reranked",
     "Reranker",
@@ -18,4 +20,5 @@ __all__ = [
     "choice",
     "hidden",
     "learn",
+    "reasons",
 ]

@@ -558,6 +558,14 @@ def test_rerank_becomes_part_of_the_run(shop, tmp_path):
         for one in ("learned", "none")
     ]
     assert lists[0] != lists[1]
+    told = last_json(call("recommend", folder, "--user", 3, "--explain", "--json"))["users"]["3"]
+    assert [one["item"] for one in told] == [one["item"] for one in lists[0]]
+    assert {"taste", "funnel", "popularity", "touched", "text"} <= set(told[0]["reason"])
+    text = call("recommend", folder, "--user", 3, "--explain").stdout
+    assert told[0]["reason"]["text"] in text
+    assert "from own funnel" in text
+    refused = call("recommend", folder, "--user", 3, "--explain", "--rerank", "none", code=2)
+    assert "only a re-ranked order can be explained" in refused.output
     printed = call("rerank", folder, "--protocol", "all", *FEW)
     assert "re-ranker: learned from" in printed.stdout
     assert "discovery" in printed.stdout

@@ -19,10 +19,13 @@ class RerankConfig(Fields):
     neighbours: int = field(256, "nearest items kept of each item", low=1)
     users: int = field(7500, "most left-out purchases to learn from", low=1)
     draws: int = field(4, "most left-out purchases of a user, where there are few users", low=1)
+    thin: float = field(
+        0.25, "share of the untouched candidates that are learned from", low=0.01, high=1
+    )
     check: float = field(0.2, "share of users that are not trained on", low=0.01, high=0.9)
     twin_epochs: int = field(4, "epochs of the model without the left-out purchases", low=1)
     epochs: int = field(8, "most epochs of the re-ranker", low=1)
-    patience: int = field(2, "epochs without a better NDCG@10 before it stops", low=1)
+    patience: int = field(2, "epochs without a smaller loss on other users before it stops", low=1)
     batch: int = field(64, "users of a step", low=1)
     lr: float = field(4e-3, "learning rate; halved every `lr_steps`", low=0)
     lr_steps: int = field(200, "steps", low=1)

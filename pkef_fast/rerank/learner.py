@@ -23,18 +23,21 @@ from ..kernels.adam import learning_rate
 
 NOT_THERE = -1e9  # score of a place without a candidate: its share of a softmax is 0
 SCALE_FLOOR = 1e-6
+SMOOTH = 0.99  # share of the average that a step leaves
 
 
 class Questions(NamedTuple):
     """Users' candidates, of which one is the answer.
 
     indptr (n+1,) int64; features (C, F) float32; answers (n,) int64: place of the answer among the
-    candidates of its user, −1 where it is none of them.
+    candidates of its user, −1 where it is none of them; offsets (C,) float32: log of how many
+    candidates one stands for, 0 where all are there.
     """
 
     indptr: Array
     features: Array
     answers: Array
+    offsets: Array
 
     def of(self, chosen: Array) -> Questions:
         """Those at these places."""
@@ -42,7 +45,27 @@ class Questions(NamedTuple):
         indptr = np.zeros(len(counts) + 1, np.int64)
         np.cumsum(counts, out=indptr[1:])
         rows = np.repeat(self.indptr[:-1][chosen] - indptr[:-1], counts) + np.arange(indptr[-1])
-        return Questions(indptr, self.features[rows], self.answers[chosen])
+        return Questions(indptr, self.features[rows], self.answers[chosen], self.offsets[rows])
+
+    def thinned(self, always: Array, share: float, random: np.random.Generator) -> Questions:
+        """All answers, the candidates `always` (C,) bool, and a share of the others.
+
+        One of these stands for 1/share candidates in the softmax, so that its sum is the same in
+        expectation.
+        """
+        counts = np.diff(self.indptr)
+        rows = np.repeat(np.arange(len(counts)), counts)
+        here = self.answers >= 0
+        kept = always | (random.random(len(rows)) < share)
+        answers = self.indptr[:-1] + self.answers
+        kept[answers[here]] = True
+        offsets = np.where(always, 0, -np.log(share)).astype(np.float32)
+        offsets[answers[here]] = 0
+        indptr = np.zeros(len(counts) + 1, np.int64)
+        np.cumsum(np.bincount(rows[kept], minlength=len(counts)), out=indptr[1:])
+        before = np.concatenate([[0], np.cumsum(kept)])
+        places = np.where(here, before[np.where(here, answers, 0)] - indptr[:-1], -1)
+        return Questions(indptr, self.features[kept], places, offsets[kept])
 
 
 def together(parts: Sequence[Questions]) -> Questions:
@@ -50,8 +73,7 @@ def together(parts: Sequence[Questions]) -> Questions:
     counts = np.concatenate([np.diff(one.indptr) for one in parts])
     indptr = np.zeros(len(counts) + 1, np.int64)
     np.cumsum(counts, out=indptr[1:])
-    features, answers = (np.concatenate([one[c] for one in parts]) for c in (1, 2))
-    return Questions(indptr, features, answers)
+    return Questions(indptr, *(np.concatenate([one[c] for one in parts]) for c in (1, 2, 3)))
 
 
 class Weights(NamedTuple):
@@ -136,7 +158,7 @@ class Learner:
     lr, penalty : float
         Adam's rate, halved every `lr_steps`; μ of the penalty μ·Σθ² on V and w.
     epochs, patience, batch : int
-        Most epochs; epochs without a better NDCG@10 before it stops; users of a step.
+        Most epochs; epochs without a smaller loss before it stops; users of a step.
     seed : int
     device : Device
     """
@@ -149,7 +171,10 @@ class Learner:
         self.seed, self.device = seed, device
 
     def learn(self, train: Questions, check: Questions) -> tuple[Weights, list[dict[str, float]]]:
-        """Weights of the best epoch on `check`, and a record an epoch."""
+        """Weights of the epoch with the least loss on `check`, and a record an epoch.
+
+        They are the moving average of the steps' weights, which is steadier than the last step's.
+        """
         mean = train.features.mean(axis=0, dtype=np.float64).astype(np.float32)
         scale = train.features.std(axis=0, dtype=np.float64).astype(np.float32)
         scale = np.where(scale > SCALE_FLOOR, 1 / np.maximum(scale, SCALE_FLOOR), 0)
@@ -164,17 +189,29 @@ class Learner:
         }
         moments = {name: np.zeros((2, *one.shape), one.dtype) for name, one in parameters.items()}
         usable = np.flatnonzero(train.answers >= 0)
-        best, kept, records, step = -1.0, None, [], 0
+        smooth = {name: one.data.copy() for name, one in parameters.items()}
+        best, kept, records, step = np.inf, smooth, [], 0
         for epoch in range(1, self.epochs + 1):
             losses = []
             for chosen in self._batches(usable, random):
                 losses.append(self._step(train.of(chosen), parameters, moments, step))
                 step += 1
-            found = ndcg(check, self._scores(check.features, parameters))
-            records.append({"epoch": epoch, "loss": float(np.mean(losses)), "NDCG@10": found})
-            if found > best:
+                decay = min(SMOOTH, step / (step + 10))  # the first steps are soon forgotten
+                for name, one in parameters.items():
+                    smooth[name] += (1 - decay) * (one.data - smooth[name])
+            scores = self._scores(check.features, smooth)
+            found = mean_loss(check, scores)
+            records.append(
+                {
+                    "epoch": epoch,
+                    "loss": float(np.mean(losses)),
+                    "check loss": found,
+                    "NDCG@10": ndcg(check, scores),
+                }
+            )
+            if found < best:
                 best, since = found, 0
-                kept = {name: one.data.copy() for name, one in parameters.items()}
+                kept = {name: one.copy() for name, one in smooth.items()}
             else:
                 since += 1
                 if since >= self.patience:
@@ -211,7 +248,10 @@ class Learner:
         width = int(counts.max())
         users = np.repeat(np.arange(len(counts)), counts)
         places = users * width + np.arange(len(users)) - questions.indptr[users]
-        scores = self._forward(Tensor(questions.features, self.device), parameters)
+        scores = ops.add(
+            self._forward(Tensor(questions.features, self.device), parameters),
+            Tensor(questions.offsets[:, None], self.device),
+        )
         loss = choice(
             padded(scores, places=places, shape=(len(counts), width)), answers=questions.answers
         )
@@ -231,13 +271,13 @@ class Learner:
             )
         return float(loss.data)
 
-    def _scores(self, features: Array, parameters: dict[str, Tensor]) -> Array:
+    def _scores(self, features: Array, values: dict[str, Array]) -> Array:
         linear = self.device.kernels.linear
         x = features
         if self.hidden:
-            x = linear.affine(x, parameters["inner"].data, parameters["inner.bias"].data)
+            x = linear.affine(x, values["inner"], values["inner.bias"])
             x = linear.activate(x, "relu")
-        return linear.affine(x, parameters["outer"].data, parameters["outer.bias"].data)[:, 0]
+        return linear.affine(x, values["outer"], values["outer.bias"])[:, 0]
 
     def _weights(self, mean, scale, kept) -> Weights:
         width = len(mean)
@@ -258,6 +298,16 @@ def ranks(questions: Questions, scores: Array) -> Array:
         one = scores[questions.indptr[n] : questions.indptr[n + 1]]
         result[n] = np.count_nonzero(one > one[questions.answers[n]])
     return result
+
+
+def mean_loss(questions: Questions, scores: Array) -> float:
+    """Mean of −log softmax at the answers, over users whose answer is a candidate."""
+    losses = []
+    for n in np.flatnonzero(questions.answers >= 0):
+        one = scores[questions.indptr[n] : questions.indptr[n + 1]].astype(np.float64)
+        top = one.max()
+        losses.append(top + np.log(np.exp(one - top).sum()) - one[questions.answers[n]])
+    return float(np.mean(losses)) if losses else 0.0
 
 
 def ndcg(questions: Questions, scores: Array) -> float:

@@ -131,6 +131,10 @@ def learn(
     every = together([found for _, found in parts])
     aside = checked[users]
     train, check = every.of(np.flatnonzero(~aside)), every.of(np.flatnonzero(aside))
+    auxiliary = len(dataset.behaviors) - 1
+    touched = np.any(train.features[:, :auxiliary] > 0, axis=1)  # the first columns: own …
+    random = np.random.Generator(np.random.PCG64([config.seed, 4]))
+    train = train.thinned(touched, config.thin, random)
     if not np.any(train.answers >= 0):
         raise InputError(
             f"none of {len(users)} left-out {dataset.target!r} interactions of data set "
@@ -196,7 +200,14 @@ def questions(base: Ranker, source: Funnel, left: LeftOut) -> Questions:
     for places in _blocks(len(left.users)):
         users = left.users[places]
         found = source.block(users, base.scores(users))
-        parts.append(Questions(found.indptr, found.features, found.places(left.items[places])))
+        parts.append(
+            Questions(
+                found.indptr,
+                found.features,
+                found.places(left.items[places]),
+                np.zeros(len(found.items), np.float32),
+            )
+        )
     return together(parts)
 
 

@@ -285,7 +285,7 @@ def planted(seed, n=300, curved=False):
         x = random.normal(size=(random.integers(5, 10), 3)).astype(np.float32)
         rule = -np.abs(x[:, 0]) if curved else x[:, 0] - 0.5 * x[:, 2]
         indptr = np.array([0, len(x)])
-        parts.append(Questions(indptr, x * 5 + 2, np.array([np.argmax(rule)])))
+        parts.append(Questions(indptr, x * 5 + 2, np.array([np.argmax(rule)]), 0 * x[:, 0]))
     return together(parts)
 
 
@@ -302,6 +302,27 @@ def test_a_planted_rule_is_found(hidden_places, curved, least):
         assert effect[2] / effect[0] == pytest.approx(-0.5, abs=0.1)
 
 
+def test_thinning_keeps_answers_and_the_sum_of_a_softmax():
+    random = np.random.default_rng(0)
+    whole = planted(0, n=2000)
+    whole.answers[::10] = -1
+    always = random.random(len(whole.features)) < 0.3
+    scores = 0.1 * random.normal(size=len(whole.features))
+    ids = np.arange(len(whole.features), dtype=np.float32)[:, None]
+    few = whole._replace(features=ids).thinned(always, 0.25, random)
+    rows = few.features[:, 0].astype(int)
+    answered = whole.indptr[:-1][whole.answers >= 0] + whole.answers[whole.answers >= 0]
+    weights = np.exp(few.offsets)
+    weights[np.isin(rows, answered)] = 0  # they are always there
+    others = ~np.isin(np.arange(len(ids)), answered)
+    total = (np.exp(scores[rows]) * weights).sum() / np.exp(scores[others]).sum()
+    assert total == pytest.approx(1, abs=0.03)
+    assert np.array_equal(few.answers < 0, whole.answers < 0)
+    for n in np.flatnonzero(whole.answers >= 0):
+        assert rows[few.indptr[n] + few.answers[n]] == whole.indptr[n] + whole.answers[n]
+    assert set(np.flatnonzero(always)) <= set(rows)
+
+
 def test_learning_stops_early_and_keeps_the_best():
     train = planted(0, n=30)
     noise = planted(1)
@@ -309,7 +330,7 @@ def test_learning_stops_early_and_keeps_the_best():
     learner = Learner(4, 0.1, 1000, 0.0, 50, 2, 8, 0, device("cpu"))
     weights, records = learner.learn(train, noise)
     assert len(records) < 50
-    best = max(range(len(records)), key=lambda n: records[n]["NDCG@10"])
+    best = min(range(len(records)), key=lambda n: records[n]["check loss"])
     assert best == len(records) - 3
     x = (noise.features - weights.mean) * weights.scale
     scores = np.maximum(x @ weights.inner + weights.inner_bias, 0) @ weights.outer

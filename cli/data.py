@@ -16,6 +16,7 @@ PATTERN_COLUMNS = {
     "train": "train",
     "left_out_target": "left out of target",
     "left_out_all": "left out of all",
+    "validation": "validation",
     "held_out": "held out",
 }
 
@@ -213,6 +214,14 @@ def _print_audit(found: dict) -> None:
         f"data; {found['held_out_untrained']} held-out items were bought by nobody in train. "
         "Repeated pairs in the files count once."
     )
+    how = found["leave_out"]
+    if how is not None:
+        click.echo(
+            f"A re-ranker leaves out purchases of which {how['share']:.0%} stay visible elsewhere: "
+            f"{how['reason']}."
+        )
+    for sentence in found["warnings"]:
+        click.echo(f"warning: {sentence}")
     for sentence in found["verdict"]:
         click.echo(sentence)
 

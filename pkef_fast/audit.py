@@ -15,7 +15,10 @@ from . import evaluation, trivial
 from .data.dataset import Array, Csr, Dataset
 from .data.patterns import contains, row_of_each, union
 from .device import Device
+from .errors import InputError
 from .evaluation import TOP
+from .rerank.leave_out import choice
+from .selection import share_of, validation, without_validation
 
 ALIKE = 0.1  # total variation up to which two pattern tables are called alike (our choice)
 SEES = 0.1  # share of visible held-out items from which they are called given away (our choice)
@@ -33,8 +36,12 @@ def audit(dataset: Dataset, device: Device) -> dict[str, Any]:
         users with a held-out item: mean, median, p90, max, and share of users with an empty one;
         patterns : rows of `seen_in` (behaviours, none for untouched) with the shares of `train`
         (purchases), `left_out_target` and `left_out_all` (one purchase of each user with two or
-        more, in expectation, hidden in the target or everywhere) and `held_out`;
+        more, in expectation, hidden in the target or everywhere), `validation` (the items that
+        --select val holds out, as it hides them) and `held_out`;
         distances : total variation between held_out and each other column of patterns;
+        leave_out : share of left-out purchases that stays visible where nothing else is asked for,
+        and why; None where that is not known;
+        warnings : sentences, where what is learned or chosen from is not like what is held out;
         nestedness : behaviour a → behaviour b → pairs in a and not b, and the share of a in b;
         duplicates : held-out pairs that are train pairs too, users with several held-out pairs,
         users whose train rows are all those of an earlier user;
@@ -77,6 +84,8 @@ def audit(dataset: Dataset, device: Device) -> dict[str, Any]:
         "best_list": _best_list(items, dataset.n_items),
     }
     result["distances"] = _distances(result["patterns"])
+    result["leave_out"] = _leave_out(dataset)
+    result["warnings"] = _warnings(result)
     result["verdict"] = _verdict(result)
     return result
 
@@ -131,6 +140,7 @@ def _patterns(dataset: Dataset) -> list[dict[str, Any]]:
         "train": shares(train),
         "left_out_target": shares(train[several], 1 / degrees[several]),
         "left_out_all": shares(0 * train[several]),
+        "validation": shares(_validation(dataset)),
         "held_out": shares(held_out),
     }
     listed = [code for code in range(size) if any(one[code] > 0 for one in columns.values())]
@@ -143,6 +153,53 @@ def _patterns(dataset: Dataset) -> list[dict[str, Any]]:
     ]
 
 
+def _validation(dataset: Dataset) -> Array:
+    """Codes of the items that --select val holds out, in the data that is left to train on."""
+    try:
+        held = validation(dataset, share_of(dataset, None))
+    except InputError:  # nobody has three purchases
+        return np.empty(0, np.int64)
+    return _codes(without_validation(dataset, held), held.users, held.items)
+
+
+def _leave_out(dataset: Dataset) -> dict[str, Any] | None:
+    try:
+        return choice(dataset)._asdict()
+    except InputError:
+        return None
+
+
+def _warnings(found: dict[str, Any]) -> list[str]:
+    """Where patterns differ from the held-out ones by more than ALIKE."""
+    patterns, how, result = found["patterns"], found["leave_out"], []
+    if how is None:
+        if found["held_out"]["pairs"]:
+            result.append(
+                "nothing says how the held-out items were split off: a re-ranker asks for "
+                "--leave-out, and --select val hides its items in the target alone."
+            )
+    else:
+        share = how["share"]
+        mixed = [
+            None
+            if row["left_out_target"] is None
+            else share * row["left_out_target"] + (1 - share) * row["left_out_all"]
+            for row in patterns
+        ]
+        result += _warning("purchases left out to learn from", mixed, patterns)
+    return result + _warning("validation items", [row["validation"] for row in patterns], patterns)
+
+
+def _warning(what: str, shares: list[float | None], patterns: list[dict[str, Any]]) -> list[str]:
+    apart = _distance(shares, [row["held_out"] for row in patterns])
+    if apart is None or apart <= ALIKE:
+        return []
+    return [
+        f"{what} are visible elsewhere in other ways than the held-out ones (distance {apart:.2f} "
+        "of 1), so what is learned or chosen from them need not hold for these."
+    ]
+
+
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
@@ -150,11 +207,16 @@ def _number(value: float) -> float | None:
 def _distances(patterns: list[dict[str, Any]]) -> dict[str, float | None]:
     """Half the sum of absolute differences to the held-out column: 0 alike, 1 nothing in common."""
     result = {}
-    for name in ("train", "left_out_target", "left_out_all"):
-        pairs = [(row[name], row["held_out"]) for row in patterns]
-        known = bool(pairs) and all(value is not None for pair in pairs for value in pair)
-        result[name] = sum(abs(a - b) for a, b in pairs) / 2 if known else None
+    for name in ("train", "left_out_target", "left_out_all", "validation"):
+        columns = ([row[key] for row in patterns] for key in (name, "held_out"))
+        result[name] = _distance(*columns)
     return result
+
+
+def _distance(first: list[float | None], second: list[float | None]) -> float | None:
+    if not first or None in first or None in second:
+        return None
+    return sum(abs(a - b) for a, b in zip(first, second, strict=True)) / 2
 
 
 # ---- the rest of the report ----------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -141,8 +142,11 @@ def test_an_audit_by_hand():
         {("view", "cart"): 1 / 3, ("view",): 1 / 3, ("cart",): 1 / 3, (): 0}
     )
     assert found["distances"] == pytest.approx(
-        {"train": 7 / 15, "left_out_target": 2 / 3, "left_out_all": 1}
+        {"train": 7 / 15, "left_out_target": 2 / 3, "left_out_all": 1, "validation": None}
     )
+    assert found["leave_out"] is None
+    (warning,) = found["warnings"]
+    assert "a re-ranker asks for --leave-out" in warning
     assert found["nestedness"]["buy"]["view"] == {"outside": 2, "inside_share": 3 / 5}
     assert found["nestedness"]["cart"]["buy"] == {"outside": 3, "inside_share": 1 / 4}
     assert found["duplicates"] == {
@@ -159,6 +163,22 @@ def test_an_audit_by_hand():
     assert len(found["verdict"]) == 2
     assert "100.0% of the held-out" in found["verdict"][0]
     assert "yet not alike" in found["verdict"][1]
+
+
+def test_it_warns_where_patterns_differ():
+    known = audit(replace(by_hand(), leave_out="target"), device("cpu"))
+    assert known["leave_out"]["share"] == 1
+    (warning,) = known["warnings"]
+    assert "purchases left out to learn from" in warning
+    assert "distance 0.67" in warning
+    demo = load_dataset("demo")
+    alike = audit(demo, device("cpu"))
+    assert alike["warnings"] == []
+    assert alike["distances"]["validation"] < 0.1
+    assert sum(one["validation"] for one in alike["patterns"]) == pytest.approx(1)
+    wrong = audit(replace(demo, leave_out="all"), device("cpu"))
+    assert len(wrong["warnings"]) == 2
+    assert "validation items" in wrong["warnings"][1]
 
 
 def test_left_out_pairs_weigh_each_user_alike():

@@ -277,7 +277,7 @@ def test_the_gradient_of_the_loss_is_that_of_central_differences():
         assert tensor.grad[n, 0] == pytest.approx((ends[0] - ends[1]) / 2e-6, abs=1e-8)
 
 
-def planted(seed, n=300, curved=False):
+def planted(seed, n=150, curved=False):
     """Users with 5 to 9 candidates; the answer is the best by a rule of two of three features."""
     random = np.random.default_rng(seed)
     parts = []
@@ -291,7 +291,7 @@ def planted(seed, n=300, curved=False):
 
 @pytest.mark.parametrize(("hidden_places", "curved", "least"), [(0, False, 0.97), (8, True, 0.9)])
 def test_a_planted_rule_is_found(hidden_places, curved, least):
-    learner = Learner(hidden_places, 0.03, 1000, 0.0, 25, 25, 16, 0, device("cpu"))
+    learner = Learner(hidden_places, 0.05, 1000, 0.0, 12, 12, 16, 0, device("cpu"))
     train, check = planted(0, curved=curved), planted(1, curved=curved)
     weights, records = learner.learn(train, check)
     assert max(one["NDCG@10"] for one in records) > least

@@ -251,13 +251,15 @@ def _best_scores(scores, taken, most, mark, best, places, items, listed):
     return listed
 
 
-@serial()
+# Counts in float32 are exact below 2²⁴ in any order; so the loop vectorises, and is 8 × a sort.
+@serial(fastmath={"reassoc"})
 def _places(values, result):
-    """log(1 + number of higher values) of each value; squares are cheap at such lengths."""
+    """Number of higher values than each one."""
+    one, none = np.float32(1), np.float32(0)
     for c in range(len(values)):
-        higher = np.int32(0)
-        for value in values:
-            higher += np.int32(value > values[c])
+        mine, higher = values[c], none
+        for j in range(len(values)):
+            higher += one if values[j] > mine else none
         result[c] = higher
 
 

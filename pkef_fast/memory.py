@@ -19,8 +19,8 @@ def training_bytes(
     """About how many bytes a run needs; `edges` are the interactions of each behaviour.
 
     Counted are parameters with gradient, moments and average, patterns, what the streams save for
-    their adjoint, and the rows of a batch; not what the driver and the compiled kernels take. What a
-    step works in counts `steps_held` times: a device that replays steps keeps theirs.
+    their adjoint, and the rows of a batch; not what the driver and the compiled kernels take. What
+    a step works in counts `steps_held` times: a device that replays steps keeps theirs.
     """
     item = config.dtype.itemsize
     n_nodes, n_behaviors = n_users + n_items, len(edges)

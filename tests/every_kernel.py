@@ -138,7 +138,10 @@ def bpr(form, rng):
     """Two blocks of rows, some of them absent."""
     scores, present = draws(rng, 2200), rng.integers(-1, 2, 1100).astype(np.int32)
     form.bpr(scores)
-    form.bpr_slots(scores, present, np.array(np.sum(present >= 0), np.int32))
+    count = np.array(np.sum(present >= 0), np.int32)
+    form.bpr_slots(scores, present, count)
+    form.softmax(scores, np.array([0, 3, 40, 40, 1100], np.int32))
+    form.softmax_slots(scores, present, count, 11)
 
 
 def linear(form, rng):
@@ -165,7 +168,10 @@ def adam(form, rng):
     theta, grad, m, v = draws(rng, 4, 5000)
     v = np.abs(v)
     form.update(theta, grad, m, v, lr=0.1, step=3, penalty=0.01)
-    form.update_scheduled(theta, None, m, v, np.ones((4, 2)), np.array([1, 1], np.uint32))
+    clock = np.array([1, 1], np.uint32)
+    form.update_scheduled(theta, None, m, v, np.ones((4, 2)), clock)
+    form.average(theta, m, 0.9, 2)
+    form.average_scheduled(theta, m, 0.9, clock)
 
 
 def rank(form, rng):

@@ -18,6 +18,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from .device import Device
 
@@ -95,11 +96,16 @@ class Op:
     forward: Callable
     adjoint: Callable
 
+    @cached_property
+    def asks_to_keep(self) -> bool:
+        """Whether the forward wants to know if what it saves will be read."""
+        return "keep" in inspect.signature(self.forward).parameters
+
     def __call__(self, *inputs: Tensor, **settings):
         global _count
         device = self._check(inputs)
         record_it = _recording and any(tensor.requires_grad for tensor in inputs)
-        if "keep" in inspect.signature(self.forward).parameters:
+        if self.asks_to_keep:
             settings["keep"] = record_it
         arrays = [tensor.data for tensor in inputs]
         outputs, saved = self.forward(device.kernels, *arrays, **settings)

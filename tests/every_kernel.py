@@ -51,6 +51,9 @@ def sample(form, rng):
     form.draw(*seen, 9, caps, users, 7, 2, 0)
     clock = np.array([1, 6], np.uint32)
     form.draw_slots(*seen, 9, caps, users, 7, clock, 0, 5)
+    mix = form.mix_of(np.arange(9), 0.75, 0.4, 0.4)
+    form.draw(*seen, 9, caps, users, 7, 2, 0, 3, mix)
+    form.draw_slots(*seen, 9, caps, users, 7, clock, 0, 5, 3, mix)
     form.take_users(np.arange(12, dtype=np.int32), clock, 4, users)
     form.record([np.ones((), np.float64)] * 20, clock, np.zeros((3, 20)))
     form.advance(clock)
@@ -135,13 +138,13 @@ def _ends(rng, n):
 
 
 def bpr(form, rng):
-    """Two blocks of rows, some of them absent."""
+    """Two blocks of rows and of groups, some of the rows absent."""
     scores, present = draws(rng, 2200), rng.integers(-1, 2, 1100).astype(np.int32)
-    form.bpr(scores)
     count = np.array(np.sum(present >= 0), np.int32)
+    form.bpr(scores)
     form.bpr_slots(scores, present, count)
-    form.softmax(scores, np.array([0, 3, 40, 40, 1100], np.int32))
-    form.softmax_slots(scores, present, count, 11)
+    form.softmax(scores, np.array([0, 0, 3, 70, 200, 203, 500, 600, 700, 1100], np.int32))
+    form.softmax_slots(scores, present, count, 50)
 
 
 def linear(form, rng):
@@ -170,7 +173,7 @@ def adam(form, rng):
     form.update(theta, grad, m, v, lr=0.1, step=3, penalty=0.01)
     clock = np.array([1, 1], np.uint32)
     form.update_scheduled(theta, None, m, v, np.ones((4, 2)), clock)
-    form.average(theta, m, 0.9, 2)
+    form.average(theta, m, 0.9, 3)
     form.average_scheduled(theta, m, 0.9, clock)
 
 

@@ -27,6 +27,7 @@ from pkef_fast.data.dataset import Csr
 from pkef_fast.graph import adjacency
 from pkef_fast.kernels import rank as rank_contract
 from pkef_fast.kernels.cuda import Pointers, launchers
+from pkef_fast.kernels.sample import mix_of
 
 
 def draws(rng, *shape, dtype=np.float32):
@@ -51,7 +52,7 @@ def sample(form, rng):
     form.draw(*seen, 9, caps, users, 7, 2, 0)
     clock = np.array([1, 6], np.uint32)
     form.draw_slots(*seen, 9, caps, users, 7, clock, 0, 5)
-    mix = form.mix_of(np.arange(9), 0.75, 0.4, 0.4)
+    mix = mix_of(np.arange(9), 0.75, 0.4, 0.4)
     form.draw(*seen, 9, caps, users, 7, 2, 0, 3, mix)
     form.draw_slots(*seen, 9, caps, users, 7, clock, 0, 5, 3, mix)
     form.take_users(np.arange(12, dtype=np.int32), clock, 4, users)

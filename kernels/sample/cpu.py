@@ -1,12 +1,12 @@
 """sample in Numba. Contract: `__init__.py`.
 
-One thread: a batch of 256 users takes well below a millisecond, less than a parallel region's
-compilation is worth.
+Every draw depends on its own counter alone, so threads share the users of a batch.
 """
 
+import numba as nb
 import numpy as np
 
-from ..jit import inlined, serial
+from ..jit import inlined, parallel, serial
 from . import check_term, draw_caps, epoch_counters, key_of, mix_of
 
 __all__ = ["draw", "draw_caps", "epoch_users", "mix_of", "philox4x32"]
@@ -97,17 +97,31 @@ def _outside(row, r):
     return r + low
 
 
-@serial()
+@parallel()
 def _draw(
-    indptr, indices, n_items, caps, users, key, step, term, mix, bounds, rows, positives, negatives
+    indptr,
+    indices,
+    n_items,
+    caps,
+    users,
+    starts,
+    key,
+    step,
+    term,
+    mix,
+    bounds,
+    rows,
+    positives,
+    negatives,
 ):
     k0, k1 = np.uint64(key[0]), np.uint64(key[1])
     popular, batch = np.uint64(mix[0]), np.uint64(mix[1])
-    n = 0
-    for user in users:
+    for place in nb.prange(len(users)):
+        user = users[place]
         row = indices[indptr[user] : indptr[user + 1]]
         cap = caps[user]
         for i in range(cap):
+            n = starts[place] + i
             for number in range(len(negatives)):
                 counter = np.uint64(i + number * cap)
                 w0, w1, w2, w3 = _words(counter, np.uint64(user), step, term, k0, k1)
@@ -132,13 +146,13 @@ def _draw(
                 if item < 0:
                     item = _outside(row, _scaled(w1, n_items - len(row)))
                 negatives[number, n] = item
-            n += 1
 
 
 def draw(indptr, indices, n_items, caps, users, seed, step, term, negatives=1, mix=None):
     """Positives and negatives of a batch: (rows, positives, negatives), int32 each."""
     check_term(term)
-    rows, positives = np.empty((2, int(caps[users].sum())), np.int32)
+    ends = np.cumsum(caps[users], dtype=np.int64)
+    rows, positives = np.empty((2, int(ends[-1]) if len(ends) else 0), np.int32)
     drawn = np.empty((negatives, len(rows)), np.int32)
     thresholds = np.array([0, 0] if mix is None else mix[:2], np.uint32)
     _draw(
@@ -147,6 +161,7 @@ def draw(indptr, indices, n_items, caps, users, seed, step, term, negatives=1, m
         n_items,
         caps,
         users,
+        ends - caps[users],
         key_of(seed),
         np.uint64(step),
         np.uint64(term),

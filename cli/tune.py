@@ -13,8 +13,8 @@ from ..device import device as make_device
 from ..device import set_threads
 from ..models import MODELS, model_class
 from ..protocols import PROTOCOLS
+from ..rerank import choice
 from ..tuning import METRICS, PRUNERS, Search, Trial
-from ..validation import visible_share
 from .options import (
     assignments,
     dataset_options,
@@ -86,11 +86,9 @@ def _help() -> str:
 @click.option("--metric", metavar="|".join(METRICS), default="HR@10", show_default=True)
 @click.option(
     "--leave-out",
-    default="target",
-    show_default=True,
     metavar="target|all|SHARE",
     help="Where validation items are hidden: in the target alone, in all behaviours, or in all but "
-    "for a share that stays visible. As the data set's test items are.",
+    "for a share that stays visible [default: as the data set was split].",
 )
 @click.option("--pruner", metavar="|".join(PRUNERS), default="median", show_default=True)
 @click.option(
@@ -139,7 +137,7 @@ def tune(
         changes,
         metric=metric,
         protocol=protocol,
-        visible=visible_share(leave_out),
+        visible=choice(data, leave_out).share,
         seed=seed,
         pruner=pruner,
         device=make_device(device),

@@ -18,25 +18,6 @@ LEAST = 3  # target items of a user whose one is held out: two are left to train
 _STREAM = 0x76616C  # keeps these draws apart from those of tables and samples of the same seed
 
 
-def visible_share(leave_out: str) -> float:
-    """The share that stays visible: of "target" 1, of "all" 0, else the number itself.
-
-    >>> [visible_share(one) for one in ("target", "all", "0.3")]
-    [1.0, 0.0, 0.3]
-    """
-    known = {"target": 1.0, "all": 0.0}
-    try:
-        share = known[leave_out] if leave_out in known else float(leave_out)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise InputError(
-            f"leave-out cannot be {leave_out!r}; wanted target, all, or the share from 0 to 1 that "
-            "stays visible."
-        )
-    return share
-
-
 def validation_split(
     dataset: Dataset, seed: int = 0, *, visible: float = 1.0, least: int = LEAST
 ) -> Dataset:

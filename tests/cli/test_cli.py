@@ -343,7 +343,7 @@ BAD_CALLS = {
     "bad cutoffs": (["evaluate", "none", "--cutoffs", "0"], ["--cutoffs", "0"]),
     "a metric that is not searched by": (["tune", "--metric", "HR@5"], ["metric", "HR@5"]),
     "several protocols": (["tune", "--protocol", "all"], ["protocol", "all"]),
-    "no share": (["tune", "--leave-out", "some"], ["leave-out", "some", "target, all"]),
+    "no share": (["tune", "--leave-out", "some"], ["leave_out", "some", "'target', 'all'"]),
     "a field that no config has": (["tune", "--set", "layer=4"], ["layer", "did you mean"]),
     "no config file": (["train", "--config", "none.toml"], ["none.toml"]),
 }

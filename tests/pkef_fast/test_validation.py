@@ -12,7 +12,7 @@ from pkef_fast import validation
 from pkef_fast.data import generate
 from pkef_fast.data.patterns import contains, keys_of
 from pkef_fast.errors import InputError
-from pkef_fast.validation import validation_split, visible_share
+from pkef_fast.validation import validation_split
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +88,6 @@ def test_the_test_items_change_nothing(data):
 def test_what_cannot_be_split_is_refused_in_a_sentence(data):
     with pytest.raises(InputError, match=r"visible cannot be 1\.5; wanted a share"):
         validation_split(data, visible=1.5)
-    for text in ("some", "1.5", "nan"):
-        with pytest.raises(InputError, match=f"leave-out cannot be '{text}'; wanted target, all"):
-            visible_share(text)
     with pytest.raises(InputError, match="least cannot be 1"):
         validation_split(data, least=1)
     with pytest.raises(InputError, match=r"no user with 1000 or more train 'buy' items"):

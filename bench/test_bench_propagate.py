@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 
+from pkef_fast.benchmark import scipy_product, tables
 from pkef_fast.graph import adjacency, reordered
 from pkef_fast.kernels import load
-from pkef_fast.kernels.memory import empty
 from pkef_fast.kernels.propagate import cpu, reference
 from pkef_fast.locality import node_order
 
@@ -27,9 +26,7 @@ def view(dataset):
     order = node_order(dataset.interactions, n_items, 4 * D, load("cpu"))
     if order is not None:
         trained = adjacency(reordered(csr, n_items, order.nodes), n_items)
-    tables = empty((4, dataset.n_users + n_items, D), np.float32)
-    tables[...] = np.random.default_rng(0).normal(size=tables.shape)
-    return dataset.name, graph, trained, tables
+    return dataset.name, graph, trained, tables(4, dataset.n_users + n_items, D, np.float32)
 
 
 @pytest.mark.benchmark(group="spread")
@@ -37,9 +34,7 @@ def view(dataset):
 def test_spread(benchmark, view, form):
     name, graph, trained, (x, *_) = view
     if form == "scipy":
-        values = np.repeat(graph.scale_out, np.diff(graph.indptr))
-        matrix = sp.csr_matrix((values, graph.indices, graph.indptr), shape=(len(x), len(x)))
-        benchmark(lambda: matrix @ x)
+        benchmark(scipy_product(graph, x))
     elif form == "numpy":
         if name != "demo":
             pytest.skip("the reference is for small problems")

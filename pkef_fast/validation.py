@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from .data.dataset import Dataset
+from .data.patterns import without
 from .errors import InputError
-from .rerank.leave_out import draw
-from .selection import LEAST, without_validation
+
+LEAST = 3  # target items of a user whose one is held out: two are left to train on
+_STREAM = 0x76616C  # keeps these draws apart from those of tables and samples of the same seed
 
 
 def validation_split(
@@ -58,10 +62,26 @@ def validation_split(
         raise InputError(f"visible cannot be {visible!r}; wanted a share from 0 to 1.")
     if least < 2:
         raise InputError(f"least cannot be {least!r}; wanted at least 2, so that one is left.")
-    (held,) = draw(dataset, visible, least, seed)
-    if not len(held.users):
+    indptr, indices = dataset.interactions[-1]
+    degrees = np.diff(indptr).astype(np.int64)
+    draws = np.random.Generator(np.random.Philox(key=[seed, _STREAM])).random((dataset.n_users, 2))
+    users = np.flatnonzero(degrees >= least)
+    if not len(users):
         raise InputError(
             f"data set {dataset.name!r} has no user with {least} or more train "
             f"{dataset.target!r} items, so none can be held out for validation."
         )
-    return replace(without_validation(dataset, held), source={})
+    place = np.minimum(draws[users, 0] * degrees[users], degrees[users] - 1).astype(np.int64)
+    items = indices[indptr[users] + place]
+    hidden = draws[users, 1] >= visible
+    n_items = dataset.n_items
+    upstream = [
+        without(csr, users[hidden], items[hidden], n_items) for csr in dataset.interactions[:-1]
+    ]
+    return replace(
+        dataset,
+        interactions=(*upstream, without(dataset.interactions[-1], users, items, n_items)),
+        test_users=users.astype(np.int32),
+        test_items=items.astype(np.int32),
+        source={},
+    )

@@ -5,7 +5,10 @@
 Without a data set a synthetic one of Taobao's size is used. Prints a Markdown section. Peers are
 cuSPARSE (through CuPy) and PyTorch's sparse product where torch is installed; both get the operands
 in the layout that they like best. Every figure is the median of runs between two events on the
-device; the first runs are left out. Where roofline.py knows the card, its bound stands beside.
+device, of several calls each; the first runs are left out. The project's calls are recorded once
+and replayed, as in training: launched one by one from Python, a product of 50 µs takes 100. Where
+roofline.py knows the card, its bound stands beside; the ceiling is how fast this card gives out
+random rows of a table of that size if there is nothing else to do, no indices to read even.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import roofline
 
 TAOBAO = {"n_users": 15449, "n_items": 11953, "degree": 57.0}  # interactions of view
-WARM, RUNS = 5, 50
+WARM, RUNS, CALLS = 3, 25, 10
 D = 64
 
 # What an H100 is to reach on Taobao with the official preset.
@@ -46,36 +49,78 @@ class Row(NamedTuple):
     bound_ms: float | None = None
 
 
+def replayed_ms(place: Device, function: Callable) -> float:
+    """Median milliseconds of `function()` in a recording of CALLS of them."""
+    function()  # compiles what it needs, which a recording must not
+    replay = place.kernels.backend.capture(lambda: [function() for _ in range(CALLS)])
+    return _median(replay, 1, place.xp.cuda.Event, place.xp.cuda.get_elapsed_time)
+
+
 def cupy_ms(cupy, function: Callable) -> float:
-    """Median milliseconds of `function()` between two events of CuPy."""
-    return _median(
-        function,
-        event=cupy.cuda.Event,
-        elapsed=cupy.cuda.get_elapsed_time,
-    )
+    """Median milliseconds of `function()` of CALLS in a row on CuPy's stream."""
+    return _median(function, CALLS, cupy.cuda.Event, cupy.cuda.get_elapsed_time)
 
 
 def torch_ms(torch, function: Callable) -> float:
     """The same on PyTorch's stream."""
     return _median(
         function,
+        CALLS,
         event=lambda: torch.cuda.Event(enable_timing=True),
         elapsed=lambda start, end: start.elapsed_time(end),
     )
 
 
-def _median(function, event, elapsed) -> float:
+def _median(function, calls, event, elapsed) -> float:
+    """Median of runs; each is CALLS of what is timed, in `calls` calls of `function`."""
     for _ in range(WARM):
         function()
     times = []
     for _ in range(RUNS):
         start, end = event(), event()
         start.record()
-        function()
+        for _ in range(calls):
+            function()
         end.record()
         end.synchronize()
-        times.append(elapsed(start, end))
+        times.append(elapsed(start, end) / CALLS)
     return statistics.median(times)
+
+
+# A warp reads two random rows of 64 float32 at a time, eight times before it adds the first.
+CEILING = r"""
+extern "C" __global__ void __launch_bounds__(256)
+ceiling(const float4* table, unsigned rows, int turns, float* out) {
+    const int thread = blockIdx.x * 256 + threadIdx.x, lane = threadIdx.x % 16;
+    unsigned state = (thread / 16) * 2654435761u + 12345u;
+    float4 sum = {0, 0, 0, 0};
+    for (int turn = 0; turn < turns; turn += 8) {
+        float4 row[8];
+#pragma unroll
+        for (int i = 0; i < 8; ++i) {
+            state = state * 1664525u + 1013904223u;
+            row[i] = table[__umulhi(state, rows) * 16ull + lane];
+        }
+#pragma unroll
+        for (int i = 0; i < 8; ++i) {
+            sum.x += row[i].x; sum.y += row[i].y; sum.z += row[i].z; sum.w += row[i].w;
+        }
+    }
+    if (sum.x + sum.y + sum.z + sum.w == 0.12345f) *out = sum.x;  // so that it must be computed
+}
+"""
+
+
+def ceiling(place: Device, data) -> Row:
+    """As many random rows as the view graph's product gathers, and nothing else."""
+    xp, blocks, turns = place.xp, 3424, 32
+    edges, n = 2 * len(data.interactions[0].indices), data.n_users + data.n_items
+    kernel, out = xp.RawKernel(CEILING, "ceiling"), xp.zeros(1, np.float32)
+    args = (xp.ones((n, D), np.float32), np.uint32(n), np.int32(turns), out)
+    rows = blocks * 16 * turns
+    ms = replayed_ms(place, lambda: kernel((blocks,), (256,), args))
+    note = f"{rows * D * 4 / ms / 1e9:.1f} TB/s; scaled to the product's rows"
+    return Row("random rows alone", ms * edges / rows, note)
 
 
 def bound_of(call: Callable, gpu: roofline.Gpu | None) -> float | None:
@@ -230,7 +275,8 @@ def main() -> None:
         number = place.kernels.backend.device.id
         name = cupy.cuda.runtime.getDeviceProperties(number)["name"].decode()
         gpu = known(name)
-        rows = products(place, data, lambda function: cupy_ms(cupy, function), gpu)
+        rows = [ceiling(place, data)]
+        rows += products(place, data, lambda function: replayed_ms(place, function), gpu)
         rows += peers(cupy, data) + steps(place, data, gpu)
     print(report(name, data, rows))
 

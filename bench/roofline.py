@@ -323,14 +323,16 @@ class Gpu(NamedTuple):
     l2_size: float
 
 
-# Operations, DRAM and sizes: NVIDIA's data sheets of the T4, the A100 80GB SXM and the H100 SXM.
+# Operations, DRAM and sizes: NVIDIA's data sheets of the T4, the A100 80GB SXM, the H100 SXM and
+# the H200, but for the L2 of the last, which is as large as its driver says.
 # L2: 5120 bytes a clock are of the A100's white paper, at 1.41 GHz. NVIDIA gives none for the
-# others: the H100 is taken with as many bytes a clock at 1.755 GHz, the T4 with what
+# others: the H100 and the H200 are taken with as many bytes a clock at 1.755 GHz, the T4 with what
 # microbenchmarks found (Jia et al., arXiv:1903.07486).
 GPUS = (
     Gpu("T4", 8.1e12, 0.32e12, 1.27e12, 4e6),
     Gpu("A100", 19.5e12, 2.039e12, 7.2e12, 40e6),
     Gpu("H100", 67e12, 3.35e12, 9.0e12, 50e6),
+    Gpu("H200", 67e12, 4.8e12, 9.0e12, 60e6),
 )
 
 
@@ -561,7 +563,7 @@ def report() -> str:
         "one full ranking of a held-out item a user. Times are lower bounds, from peak figures;",
         "no launch overhead and nothing that the tape does between kernels is in them.",
         "",
-        f"Peaks: {peaks}. Data sheets; the L2 of T4 and H100 is assumed (see `GPUS`).",
+        f"Peaks: {peaks}. Data sheets; the L2 of T4, H100 and H200 is assumed (see `GPUS`).",
         "",
         "| data | step: launches | " + " | ".join(f"{gpu.name} ms" for gpu in GPUS) + " | ranking: "
         "launches | " + " | ".join(f"{gpu.name} ms" for gpu in GPUS) + " |",

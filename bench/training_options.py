@@ -34,11 +34,11 @@ OPTIONS: dict[str, dict] = {
 FIGURES = [f"{name}.{one}" for name in ("discovery", "paper") for one in ("HR@10", "NDCG@10")]
 
 
-def run(dataset, seed: int, epochs: int, fields: dict) -> dict:
+def run(dataset, seed: int, epochs: int, fields: dict, device: str) -> dict:
     """Figures of one run on the validation items of this seed, after every five epochs."""
     start = time.perf_counter()
     held_out = validation_split(dataset, seed)
-    model = Recommender("pkef", "official", seed=seed, epochs=epochs, **fields)
+    model = Recommender("pkef", "official", device, seed=seed, epochs=epochs, **fields)
     model.fit(held_out, eval_every=5, protocol="all")
     curve = {
         record["epoch"]: {name: record[name] for name in FIGURES}
@@ -79,6 +79,7 @@ def main() -> None:
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--dataset", default="taobao")
     parser.add_argument("--data-dir")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seeds", default="1")
     parser.add_argument("--options", help="some of them, separated by ';' [default: all]")
@@ -103,7 +104,7 @@ def main() -> None:
         for name in names:
             if (base, epochs, name, seed) in done:
                 continue
-            found = run(dataset, seed, epochs, fields_of(base) | options[name])
+            found = run(dataset, seed, epochs, fields_of(base) | options[name], arguments.device)
             record = {"base": base, "option": name, "seed": seed, "epochs": epochs, **found}
             with log.open("a") as file:
                 file.write(json.dumps(record) + "\n")

@@ -56,17 +56,18 @@ class CompactBatch(NamedTuple):
         """(present, count) of a term's rows in a batch of fixed shape, else None."""
         return None if self.counts is None else (self.pairs[term].left, self.counts[term])
 
-    def groups(self, term: Term, negatives: int):
+    def groups(self, term: Term, negatives: int, xp):
         """Where the rows of each user begin and end among a term's positives, rising (g + 1,).
 
-        In a batch of fixed shape: how many slots each user has.
+        In a batch of fixed shape: how many slots each user has. `xp` is the device's array module.
         """
         left = self.pairs[term].left
         left = left[: len(left) // (1 + negatives)]
         if self.counts is not None:
             return len(left) // self.n_users
-        inner = np.flatnonzero(left[1:] != left[:-1]) + 1
-        return np.concatenate([[0], inner, [len(left)]]).astype(np.int32)
+        begins = xp.flatnonzero(left[1:] != left[:-1]) + 1
+        ends = xp.asarray([0]), begins, xp.asarray([len(left)])
+        return xp.concatenate(ends).astype(np.int32)
 
 
 def compacted(

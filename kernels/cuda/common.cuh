@@ -55,6 +55,24 @@ __device__ __forceinline__ uint16 float_to_bf16(float x) {
     return uint16((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
+// A GPU converts halves by an instruction; its steps by hand took 1.9 times as long a product. NaNs
+// may differ in their bits.
+#ifndef CUDA_EMULATOR
+
+__device__ __forceinline__ float half_to_float(uint16 half) {
+    float x;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(half));
+    return x;
+}
+
+__device__ __forceinline__ uint16 float_to_half(float x) {
+    uint16 half;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(half) : "f"(x));
+    return half;
+}
+
+#else
+
 __device__ __forceinline__ float half_to_float(uint16 half) {
     const uint32 sign = uint32(half & 0x8000u) << 16, magnitude = half & 0x7fffu;
     if (magnitude >= 0x7c00u)  // infinity, NaN
@@ -78,6 +96,8 @@ __device__ __forceinline__ uint16 float_to_half(float x) {
     const uint32 odd = (magnitude >> 13) & 1u;
     return sign | uint16((magnitude - (112u << 23) + 0xfffu + odd) >> 13);
 }
+
+#endif
 
 // ---- warps -----------------------------------------------------------------------------------
 

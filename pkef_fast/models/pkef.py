@@ -203,7 +203,7 @@ class Pkef:
             _, term = part
             how = {"reduction": config.loss_reduction, "negatives": config.negatives}
             if config.loss == "softmax":
-                groups = batch.groups(term, config.negatives)
+                groups = batch.groups(term, config.negatives, self.device.xp)
                 result[part] = ops.softmax_loss(
                     scores, groups=groups, slots=batch.slots(term), **how
                 )

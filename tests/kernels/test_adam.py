@@ -217,7 +217,7 @@ def test_the_running_average(kernels, dtype, shape):
         true = mean.copy()
         reference.average(value, true, 0.75, number)
         kernels.average(value, mean, 0.75, number)
-        np.testing.assert_allclose(mean, true, rtol=4 * np.finfo(dtype).eps, atol=1e-7)
+        np.testing.assert_allclose(mean, true, rtol=4 * np.finfo(dtype).eps, atol=5e-7)
         wanted += (value - wanted) * max(0.25, 1 / number)
     np.testing.assert_allclose(mean, wanted, rtol=1e-4, atol=1e-6)
 
@@ -229,4 +229,5 @@ def test_the_clock_says_which_step_enters_the_average(kernels):
         found, wanted = np.ones(300, np.float32), np.ones(300, np.float32)
         kernels.average_scheduled(theta, found, 0.9, np.array([0, count], np.uint32))
         reference.average(theta, wanted, 0.9, count + 1)
-        np.testing.assert_allclose(found, wanted, rtol=1e-6)
+        # a fused multiply-add rounds once: where theta cancels the average, that is all there is
+        np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=5e-7)

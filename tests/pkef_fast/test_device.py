@@ -145,7 +145,14 @@ def test_a_step_copies_nothing_between_host_and_device(data, monkeypatch):
 
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"preset": "paper"}, {"head": "bilinear"}, {"fusion": "linear"}, {"fusion": "vanilla"}],
+    [
+        {},
+        {"preset": "paper"},
+        {"head": "bilinear"},
+        {"fusion": "linear"},
+        {"fusion": "vanilla"},
+        {**OPTIONS, "negatives": 2, "popular_negatives": 0.3},
+    ],
     ids=str,
 )
 def test_everything_works_on_arrays_that_are_not_of_numpy(data, tmp_path, fields):

@@ -215,9 +215,10 @@ GATHERED: dict[tuple[str, str], Callable] = {
 ALSO_IN_ORDER = {("owner_interaction", "tables")}
 # Given, but read only for a self-loop.
 FOR_SELF_LOOPS = {("messages", "x0"), ("messages", "x1")}
+# Written where another parameter of the launch may read the same array.
+WRITTEN = {("layer", "p_sum"), ("layer", "z_sum")}
 # Read and written.
 UPDATED = {
-    "layer": {"p_sum", "z_sum"},
     "update": {"theta", "m", "v"},
     "relation_pieces": {"sums"},
     "settle": {"rank", "tied"},
@@ -270,8 +271,12 @@ def arrays_of(launch: Launch) -> dict[str, tuple[np.ndarray, ...]]:
         value = launch.arguments[name]
         if (launch.name, name) in FOR_SELF_LOOPS and not launch.self_loop:
             continue
+        if name == "added" and not launch.count0 + launch.count1:
+            continue  # Pointers name one array at least
         some = value.arrays if isinstance(value, Pointers) else (value,)
-        some = tuple(one for one in some if isinstance(one, np.ndarray) and id(one) not in seen)
+        again = (launch.name, name) in WRITTEN
+        some = {id(one): one for one in some if isinstance(one, np.ndarray)}
+        some = tuple(one for key, one in some.items() if again or key not in seen)
         if some:
             found[name] = some
             if name not in gathered:  # what is gathered may be read in order as well
@@ -289,7 +294,8 @@ def cost(launch: Launch) -> Cost:
             if reads is None:
                 times = 2 if name in UPDATED.get(launch.name, ()) else 1
                 l2 += times * array.nbytes
-                dram += 0 if id(array) in counted else times * array.nbytes
+                again = id(array) in counted and (launch.name, name) not in WRITTEN
+                dram += 0 if again else times * array.nbytes
             else:
                 taken = float(reads(launch, array))
                 l2 += taken

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..cuda import C_TYPES, Instance, Launchers, Unsupported, ceil_div
+from ..cuda import C_TYPES, Instance, Launchers, Pointers, Unsupported, ceil_div
 from ..linear.cuda import Form as Linear
 
 THREADS = 256
@@ -42,6 +42,8 @@ def _instances():
         ("double", "Same", 1),
     ]
     small = [("float", "Bf16", 4), ("float", "Half", 4)]
+    for kind, _, width in kinds:
+        yield Instance(f"messages_adjoint<{kind}, {width}>", threads=THREADS, registers=96)
     for kind, stored, width in kinds + small:
         for streams in (1, 2):
             yield Instance(
@@ -58,7 +60,6 @@ def _instances():
     for name in (
         "finish_wide",
         "messages_combine",
-        "messages_adjoint",
         "project",
         "project_adjoint",
         "add_fused",
@@ -198,8 +199,8 @@ class Form(Launchers):
 
     # ---- messages -----------------------------------------------------------------------------
 
-    def _messages(self, adjacency, x0, x1=None, added0=(), added1=None):
-        """y0 = Σ added0 + Â x0, and y1 = added1 + Â x1 where x1 is given."""
+    def _messages(self, adjacency, x0, x1=None, added0=(), added1=()):
+        """y0 = Σ added0 + Â x0, and y1 = Σ added1 + Â x1 where x1 is given."""
         n, d = x0.shape
         streams = 1 if x1 is None else 2
         y0 = self.xp.empty_like(x0)
@@ -207,13 +208,14 @@ class Form(Launchers):
         if not n:
             return y0, y1
         plan, shape = self._plan(adjacency), shape_of(d, x0.dtype)
-        added0 = (*added0, None, None, None)[:3]
+        added = Pointers((*added0, *added1) or (x0,))
         kind = C_TYPES[x0.dtype]
         stored, gather0 = self._storage(adjacency, x0.dtype), self._stored(adjacency, x0)
         gather1 = None if x1 is None else self._stored(adjacency, x1)
         partial = self.xp.empty((max(plan.segments, 1), streams, d), x0.dtype)
         pattern = self._pattern(adjacency)
-        tables = (x0, x1, *added0, added1, y0, y1, partial, np.int32(d))
+        counts = (np.int32(len(added0)), np.int32(len(added1)))
+        tables = (x0, x1, added, *counts, y0, y1, partial, np.int32(d))
         self.kernel(f"messages<{kind}, {stored}, {shape.width}, {streams}>")(
             (ceil_div(len(plan.rows) + plan.segments, WARPS), ceil_div(d, WARP * shape.width)),
             (THREADS,),
@@ -280,10 +282,13 @@ class Form(Launchers):
             source == "state",
         )
         keep = save and fusion == "projection"
-        p_sum, z_sum = (
-            before.copy() if total is before and total is not None else total
-            for total, before in ((p_sum if both else None, p), (z_sum, z))
+        p_before, z_before = p_sum if both else None, z_sum
+        p_sum, z_sum = (  # in place, but where the layers begin
+            xp.empty_like(total) if total is first and total is not None else total
+            for total, first in ((p_before, p), (z_before, z))
         )
+        if dense and z_sum is not z_before:  # its kernels add in place
+            z_sum[...] = z
         z_out = xp.empty_like(z)
         p_out = xp.empty_like(z) if both else None
         a_out = xp.empty_like(z) if both and not from_state and (dense or keep) else None
@@ -291,6 +296,8 @@ class Form(Launchers):
         r_out, inverse_out = xp.empty((2, n), dtype) if keep else (None, None)
         scale = dtype.type(scale)
         outputs = (
+            p_before,
+            z_before,
             p_sum,
             None if dense else z_sum,
             p_out,
@@ -405,8 +412,9 @@ class Form(Launchers):
         d_e = xp.empty_like(some) if both else None
         g_p = None if from_state else xp.empty_like(some)
         merged = merged and both
-        self.kernel(f"messages_adjoint<{C_TYPES[dtype]}>")(
-            (ceil_div(n, WARPS),),
+        shape = shape_of(d, dtype)
+        self.kernel(f"messages_adjoint<{C_TYPES[dtype]}, {shape.width}>")(
+            (ceil_div(n * shape.lanes, THREADS),),
             (THREADS,),
             (
                 *((d_p, d_z, d_p_sum, d_z_sum) if both else (None, d_z, None, d_z_sum)),
@@ -419,6 +427,7 @@ class Form(Launchers):
                 g_p,
                 d_e,
                 d_c,
+                np.int32(shape.lanes),
             ),
         )
         d_weight = d_bias = None
@@ -436,14 +445,13 @@ class Form(Launchers):
             d_c += d_e
         residual_p = d_e if from_state else g_p
         back = adjacency.transposed
+        to_z, to_p = _given(d_z, d_z_sum), _given(residual_p)
+        if begins:  # the sums hold the inputs too
+            to_z, to_p = _given(*to_z, d_z_sum), _given(*to_p, d_p_sum if both else None)
         if merged:
-            d_z_in, d_p_in = self._messages(back, d_c, None, _given(residual_p, d_z, d_z_sum))
+            d_z_in, d_p_in = self._messages(back, d_c, None, to_p + to_z)
         else:
-            d_z_in, d_p_in = self._messages(back, d_c, d_e, _given(d_z, d_z_sum), residual_p)
-        if begins:
-            for d_in, d_sum in ((d_z_in, d_z_sum), (d_z_in if merged else d_p_in, d_p_sum)):
-                if d_in is not None and d_sum is not None:
-                    d_in += d_sum
+            d_z_in, d_p_in = self._messages(back, d_c, d_e, to_z, to_p if both else ())
         return d_p_in, d_z_in, d_weight, d_bias
 
 

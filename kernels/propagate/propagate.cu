@@ -128,7 +128,7 @@ template <typename T>
 struct Layer {
     const T *scale_in, *scale_out;  // scale_in null: ones
     int self_loop;
-    const T *p, *z;
+    const T *p, *z, *p_before, *z_before;  // …before: the sums so far
     T *p_sum, *z_sum, *p_out, *z_out, *a_out, *c_out, *r_out, *inverse_out;
     T scale;
     int fusion, from_state, both, d;
@@ -195,7 +195,7 @@ __device__ __forceinline__ void finish(const Messages& of, const Layer<T>& to, i
             store_vec(to.p_out + row + at, p);
             if (to.a_out) store_vec(to.a_out + row + at, e);
             if (to.p_sum) {
-                Vec<T, N> sum = load_vec<N>(to.p_sum + row + at);
+                Vec<T, N> sum = load_vec<N>(to.p_before + row + at);
 #pragma unroll
                 for (int j = 0; j < N; ++j) sum[j] += p[j];
                 store_vec(to.p_sum + row + at, sum);
@@ -204,7 +204,7 @@ __device__ __forceinline__ void finish(const Messages& of, const Layer<T>& to, i
         if (to.c_out) store_vec(to.c_out + row + at, c);
         store_vec(to.z_out + row + at, z);
         if (to.z_sum) {
-            Vec<T, N> sum = load_vec<N>(to.z_sum + row + at);
+            Vec<T, N> sum = load_vec<N>(to.z_before + row + at);
 #pragma unroll
             for (int j = 0; j < N; ++j) sum[j] += z[j];
             store_vec(to.z_sum + row + at, sum);
@@ -253,9 +253,9 @@ __global__ void __launch_bounds__(THREADS, CHUNKS == 1 ? BLOCKS : 1)
     layer(const int* rows, int n_rows, const int* bounds, int segments, const int* indptr,
           const int* indices, const T* scale_in, const T* scale_out, int self_loop,
           const typename Table<T, As>::Stored* x_p, const typename Table<T, As>::Stored* x_z,
-          const T* p, const T* z, T* p_sum, T* z_sum, T* p_out, T* z_out, T* a_out, T* c_out,
-          T* r_out, T* inverse_out, T* partial, T scale, int fusion, int from_state, int d,
-          int lanes) {
+          const T* p, const T* z, const T* p_before, const T* z_before, T* p_sum, T* z_sum,
+          T* p_out, T* z_out, T* a_out, T* c_out, T* r_out, T* inverse_out, T* partial, T scale,
+          int fusion, int from_state, int d, int lanes) {
     const int warp = global_warp();
     if (warp >= n_rows + (COMBINE ? 0 : segments)) return;
     Vec<T, N> sum[STREAMS][CHUNKS] = {};
@@ -293,9 +293,10 @@ __global__ void __launch_bounds__(THREADS, CHUNKS == 1 ? BLOCKS : 1)
             return;
         }
     }
-    const Layer<T> to = {scale_in, scale_out, self_loop, p,     z,      p_sum,      z_sum,
-                         p_out,    z_out,     a_out,     c_out, r_out,  inverse_out, scale,
-                         fusion,   from_state, p_out != nullptr, d};
+    const Layer<T> to = {scale_in, scale_out, self_loop,  p,     z,     p_before,
+                         z_before, p_sum,     z_sum,      p_out, z_out, a_out,
+                         c_out,    r_out,     inverse_out, scale, fusion, from_state,
+                         p_out != nullptr, d};
     to_messages<T, N, CHUNKS, STREAMS>(sum, to, n, lanes);
     finish<T, N, CHUNKS>(Registers<T, N, CHUNKS, STREAMS>{sum}, to, n, lanes, CHUNKS);
 }
@@ -315,34 +316,31 @@ struct Memory {
 // The rest of a layer for rows too wide for registers, from messages c and e (n_rows, d).
 template <typename T>
 __global__ void __launch_bounds__(THREADS)
-    finish_wide(const T* c, const T* e, int n_rows, const T* p, const T* z, T* p_sum, T* z_sum,
-                T* p_out, T* z_out, T* a_out, T* c_out, T* r_out, T* inverse_out, T scale,
-                int fusion, int from_state, int d) {
+    finish_wide(const T* c, const T* e, int n_rows, const T* p, const T* z, const T* p_before,
+                const T* z_before, T* p_sum, T* z_sum, T* p_out, T* z_out, T* a_out, T* c_out,
+                T* r_out, T* inverse_out, T scale, int fusion, int from_state, int d) {
     const int n = global_warp();
     if (n >= n_rows) return;
-    const Layer<T> to = {nullptr, nullptr, 0,     p,     z,     p_sum,       z_sum,
-                         p_out,   z_out,   a_out, c_out, r_out, inverse_out, scale,
-                         fusion,  from_state, p_out != nullptr, d};
+    const Layer<T> to = {nullptr,  nullptr, 0,           p,     z,      p_before,
+                         z_before, p_sum,   z_sum,       p_out, z_out,  a_out,
+                         c_out,    r_out,   inverse_out, scale, fusion, from_state,
+                         p_out != nullptr, d};
     const int64 row = int64(n) * d;
     finish<T, 1, 0>(Memory<T>{c + row, e + row}, to, n, WARP, ceil_div(d, WARP));
 }
 
 // ---- messages alone, with what is added to them -----------------------------------------------------
 
-template <typename T>
-__device__ __forceinline__ T or_zero(const T* x, int64 at) {
-    return x ? x[at] : T(0);
-}
-
-// y0 = b0 + b1 + b2 + Â x0 and, where STREAMS is 2, y1 = b3 + Â x1; each b may be null.
-// Warps as in `layer`; block y has the columns from y·32·N on.
+// y0 = the sum of the first count0 tables added + Â x0 and, where STREAMS is 2, y1 = that of the next
+// count1 + Â x1. Warps as in `layer`; block y has the columns from y·32·N on.
 template <typename T, typename As, int N, int STREAMS>
 __global__ void __launch_bounds__(THREADS, BLOCKS)
     messages(const int* rows, int n_rows, const int* bounds, int segments, const int* indptr,
              const int* indices, const T* scale_in, const T* scale_out, int self_loop,
              const typename Table<T, As>::Stored* gather0,
-             const typename Table<T, As>::Stored* gather1, const T* x0, const T* x1, const T* b0,
-             const T* b1, const T* b2, const T* b3, T* y0, T* y1, T* partial, int d, int lanes) {
+             const typename Table<T, As>::Stored* gather1, const T* x0, const T* x1,
+             const __grid_constant__ Pointers<const T> added, int count0, int count1, T* y0, T* y1,
+             T* partial, int d, int lanes) {
     const int warp = global_warp(), first = blockIdx.y * WARP * N;
     if (warp >= n_rows + segments) return;
     Vec<T, N> sum[STREAMS][1] = {};
@@ -375,11 +373,9 @@ __global__ void __launch_bounds__(THREADS, BLOCKS)
         }
 #pragma unroll
         for (int j = 0; j < N; ++j) y[j] = out * sum[s][0][j];
-        const T* added[3] = {s ? b3 : b0, s ? nullptr : b1, s ? nullptr : b2};
-#pragma unroll
-        for (int i = 0; i < 3; ++i) {
-            if (!added[i]) continue;
-            const Vec<T, N> b = load_vec<N>(added[i] + at);
+#pragma unroll 1  // unrolled it takes half as many registers again, and fewer warps fit
+        for (int i = s ? count0 : 0; i < (s ? count0 + count1 : count0); ++i) {
+            const Vec<T, N> b = load_vec<N>(added.at[i] + at);
 #pragma unroll
             for (int j = 0; j < N; ++j) y[j] += b[j];
         }
@@ -391,8 +387,9 @@ __global__ void __launch_bounds__(THREADS, BLOCKS)
 template <typename T>
 __global__ void __launch_bounds__(THREADS)
     messages_combine(const int* rows, const int* bounds, const T* scale_in, const T* scale_out,
-                     int self_loop, const T* x0, const T* x1, const T* b0, const T* b1,
-                     const T* b2, const T* b3, T* y0, T* y1, const T* partial, int d) {
+                     int self_loop, const T* x0, const T* x1,
+                     const __grid_constant__ Pointers<const T> added, int count0, int count1,
+                     T* y0, T* y1, const T* partial, int d) {
     const int row = blockIdx.x, s = blockIdx.y, streams = gridDim.y, n = rows[row];
     const T loop = !self_loop ? T(0) : scale_in ? scale_in[n] : T(1), out = scale_out[n];
     for (int column = threadIdx.x; column < d; column += THREADS) {
@@ -402,45 +399,73 @@ __global__ void __launch_bounds__(THREADS)
             sum += partial[(int64(part) * streams + s) * d + column];
         if (self_loop) sum += loop * (s ? x1 : x0)[at];
         sum *= out;
-        if (s)
-            y1[at] = sum + or_zero(b3, at);
-        else
-            y0[at] = sum + or_zero(b0, at) + or_zero(b1, at) + or_zero(b2, at);
+        for (int i = s ? count0 : 0; i < (s ? count0 + count1 : count0); ++i)
+            sum += added.at[i][at];
+        (s ? y1 : y0)[at] = sum;
     }
 }
 
 // ---- the adjoint, row by row ------------------------------------------------------------------------
 
+// The vector of a table at `at`; zeros where there is no table.
+template <int N, typename T>
+__device__ __forceinline__ Vec<T, N> or_zeros(const T* x, int64 at) {
+    return x ? load_vec<N>(x + at) : Vec<T, N>{};
+}
+
 // With g = d_z + d_z_sum: the gradients d_e, d_c of the messages, and g_p = d_p + d_p_sum where its
 // array is given (from "state" d_e is what the residual passes on too). Where `merged`, d_c becomes
-// the sum of both, since one table took both messages. A warp a row.
-template <typename T>
+// the sum of both, since one table took both messages. `lanes` lanes a row, by vectors of N.
+template <typename T, int N>
 __global__ void __launch_bounds__(THREADS)
     messages_adjoint(const T* d_p, const T* d_z, const T* d_p_sum, const T* d_z_sum, int n_rows,
                      int d, int fusion, int merged, T scale, const T* a, const T* c, const T* r,
-                     const T* inverse, T* g_p, T* d_e, T* d_c) {
-    const int n = global_warp(), lane = threadIdx.x % WARP;
-    if (n >= n_rows) return;
-    const int64 begin = int64(n) * d + lane, end = int64(n + 1) * d;
+                     const T* inverse, T* g_p, T* d_e, T* d_c, int lanes) {
+    const int lane = threadIdx.x % WARP, groups = WARP / lanes;
+    const int n = global_warp() * groups + lane / lanes;
+    const int64 row = int64(n) * d;
+    const int first = n < n_rows ? lane % lanes * N : d;  // a group beyond the rows has no columns
     T t = 0, rs = 0, rt2 = 0;
     if (fusion == PROJECTION) {
-        for (int64 i = begin; i < end; i += WARP) t += (or_zero(d_z, i) + or_zero(d_z_sum, i)) * c[i];
-        t = warp_sum(t) * scale * inverse[n];
-        rs = r[n] * scale;
-        rt2 = 2 * r[n] * t;
-    }
-    for (int64 i = begin; i < end; i += WARP) {
-        const T g = or_zero(d_z, i) + or_zero(d_z_sum, i);
-        T e = or_zero(d_p, i) + or_zero(d_p_sum, i), to_c = g;
-        if (g_p) g_p[i] = e;
-        if (fusion == PROJECTION) {
-            e += t * c[i];
-            to_c += rs * g + t * a[i] - rt2 * c[i];
-        } else if (fusion == SUMMATION) {
-            e += scale * g;
+        for (int i = first; i < d; i += lanes * N) {
+            const Vec<T, N> g = or_zeros<N>(d_z, row + i), more = or_zeros<N>(d_z_sum, row + i);
+            const Vec<T, N> c_i = load_vec<N>(c + row + i);
+#pragma unroll
+            for (int j = 0; j < N; ++j) t += (g[j] + more[j]) * c_i[j];
         }
-        if (d_e) d_e[i] = e;
-        d_c[i] = merged ? to_c + e : to_c;
+        for (int step = lanes / 2; step > 0; step /= 2) t += __shfl_xor_sync(FULL_MASK, t, step);
+        if (n < n_rows) {
+            t *= scale * inverse[n];
+            rs = r[n] * scale;
+            rt2 = 2 * r[n] * t;
+        }
+    }
+    for (int i = first; i < d; i += lanes * N) {
+        const int64 at = row + i;
+        Vec<T, N> g = or_zeros<N>(d_z, at), e = or_zeros<N>(d_p, at), to_c;
+        const Vec<T, N> more_z = or_zeros<N>(d_z_sum, at), more_p = or_zeros<N>(d_p_sum, at);
+#pragma unroll
+        for (int j = 0; j < N; ++j) {
+            to_c[j] = g[j] += more_z[j];
+            e[j] += more_p[j];
+        }
+        if (g_p) store_vec(g_p + at, e);
+        if (fusion == PROJECTION) {
+            const Vec<T, N> a_i = load_vec<N>(a + at), c_i = load_vec<N>(c + at);
+#pragma unroll
+            for (int j = 0; j < N; ++j) {
+                e[j] += t * c_i[j];
+                to_c[j] += rs * g[j] + t * a_i[j] - rt2 * c_i[j];
+            }
+        } else if (fusion == SUMMATION) {
+#pragma unroll
+            for (int j = 0; j < N; ++j) e[j] += scale * g[j];
+        }
+        if (d_e) store_vec(d_e + at, e);
+        if (merged)
+#pragma unroll
+            for (int j = 0; j < N; ++j) to_c[j] += e[j];
+        store_vec(d_c + at, to_c);
     }
 }
 

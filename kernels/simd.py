@@ -10,6 +10,12 @@ overlapping arrays. With a line as a type of its own, a kernel says what stays i
 
     number(x, n, j)                        # x[n, j] alone
 
+    larger(line, line)                     # the larger of each lane's two
+    bits = above(line, line)               # int64, bit j set where lane j is higher; NaN never is
+    lowest(bits)                           # place of the lowest set bit of bits ≠ 0
+
+    logarithm(line)                        # natural, of normal float32 > 0, within 2 ulp
+
 A table of uint16 holds bfloat16 numbers: its lines and numbers are float32, widened when loaded.
 Lines take + and * with lines of their kind, and `spread_over(value, x)` fills one with a number. On
 a machine with narrower vectors LLVM splits a line; results do not depend on the width.
@@ -25,6 +31,20 @@ from numba.extending import intrinsic, models, overload, register_model
 from .memory import LINE
 
 INDEX = ir.IntType(32)  # of lanes, in LLVM's language
+# log(1 + f) = f − f²/2 + f³·(P_0 + P_1 f + …) for 1 + f in [√½, √2): Cephes' logf.
+LOGARITHM = (
+    3.3333331174e-1,
+    -2.4999993993e-1,
+    2.0000714765e-1,
+    -1.6668057665e-1,
+    1.4249322787e-1,
+    -1.2420140846e-1,
+    1.1676998740e-1,
+    -1.1514610310e-1,
+    7.0376836292e-2,
+)
+LN2 = 0.693359375, -2.12194440e-4  # ln 2 in two parts: the first times an exponent is exact
+ROOT_HALF = 0x3F3504F3  # bits of √½ in float32
 
 
 def _element(table):
@@ -155,6 +175,74 @@ def total(typingctx, line):
         return builder.extract_element(value, ir.Constant(INDEX, 0))
 
     return line.element(line), codegen
+
+
+@intrinsic
+def larger(typingctx, a, b):
+    """The larger number of each lane; b's where one is NaN."""
+
+    def codegen(context, builder, signature, values):
+        return builder.select(builder.fcmp_ordered(">", *values), *values)
+
+    return a(a, b), codegen
+
+
+@intrinsic
+def above(typingctx, a, b):
+    """Bit j of an int64: whether lane j of a is higher than that of b."""
+
+    def codegen(context, builder, signature, values):
+        higher = builder.fcmp_ordered(">", *values)
+        return builder.zext(builder.bitcast(higher, ir.IntType(a.lanes)), ir.IntType(64))
+
+    return types.int64(a, b), codegen
+
+
+@intrinsic
+def lowest(typingctx, bits):
+    """Place of the lowest set bit; bits ≠ 0."""
+
+    def codegen(context, builder, signature, values):
+        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def logarithm(typingctx, line):
+    """Natural logarithm of each lane, a normal float32 above 0."""
+
+    def codegen(context, builder, signature, values):
+        (x,) = values
+        wide = x.type
+        whole = ir.VectorType(INDEX, wide.count)
+
+        def of(value):
+            return ir.Constant(wide, [value] * wide.count)
+
+        def whole_of(value):
+            return ir.Constant(whole, [value] * wide.count)
+
+        def added(a, b):
+            return builder.fadd(a, b, flags=["contract"])
+
+        def times(a, b):
+            return builder.fmul(a, b, flags=["contract"])
+
+        bits = builder.bitcast(x, whole)
+        power = builder.ashr(builder.sub(bits, whole_of(ROOT_HALF)), whole_of(23))
+        rest = builder.sub(bits, builder.shl(power, whole_of(23)))
+        f = builder.fsub(builder.bitcast(rest, wide), of(1.0))
+        power = builder.sitofp(power, wide)
+        series = of(LOGARITHM[-1])
+        for coefficient in LOGARITHM[-2::-1]:
+            series = added(times(series, f), of(coefficient))
+        square = times(f, f)
+        small = added(times(times(series, f), square), times(power, of(LN2[1])))
+        small = added(small, times(square, of(-0.5)))
+        return added(added(f, small), times(power, of(LN2[0])))
+
+    return line(line), codegen
 
 
 def _binary(instruction):

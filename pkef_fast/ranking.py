@@ -6,15 +6,17 @@ a block of users at a time (`BlockRanker`). Neither ever holds U × I scores.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from .data.dataset import Array, Csr
 from .data.patterns import rows_of
 from .device import Device
-from .kernels.rank import DotScorer, Scorer
+from .kernels.rank import RowsScorer, Scorer, finite, of_users
+
+TABLE_WIDTH = 4096  # users of a table ranker to ask for at a time: laying out its items pays
 
 
 class Ranker(Protocol):
@@ -22,7 +24,20 @@ class Ranker(Protocol):
 
     `seen` is a U × I pattern of items that are no candidates of a user. Users are given by number
     and may repeat. A user's figures do not depend on who else is asked for.
+
+    Attributes
+    ----------
+    width : int
+        Users that `of` should be asked for at a time.
     """
+
+    width: int
+
+    def of(self, users: Array) -> TableRanker:
+        """The ranker of at most `width` distinct users alone, numbered by their places.
+
+        What is costly is done once, so that several things can be asked of it.
+        """
 
     def scores(self, users: Array) -> Array:
         """(b, I) scores."""
@@ -34,23 +49,48 @@ class Ranker(Protocol):
         """(b, k) best candidates and their scores; −1 and −inf where there are fewer."""
 
 
+class Survey(NamedTuple):
+    """Best candidates and their scores (b, k), as `Ranker.top_k`; scores (E,) of asked items."""
+
+    items: Array
+    scores: Array
+    asked: Array
+
+
 class TableRanker:
     """The ranker of a `kernels.rank` scorer, whose arrays are on the device."""
+
+    width = TABLE_WIDTH
 
     def __init__(self, scorer: Scorer, device: Device):
         self.scorer, self.device = scorer, device
 
+    @property
+    def finite(self) -> bool:
+        """Whether it is certain that all scores are finite numbers."""
+        parts = (part if np.isscalar(part) else self.device.to_host(part) for part in self.scorer)
+        return finite(type(self.scorer)(*parts))
+
+    def of(self, users: Array) -> TableRanker:
+        """See `Ranker`; the users may repeat."""
+        return TableRanker(of_users(self.scorer, self.device.place(numbers(users))), self.device)
+
     def scores(self, users: Array) -> Array:
         """See `Ranker`."""
-        return _call(self.device, "scores", self.scorer, _numbers(users))
+        return _call(self.device, "scores", self.scorer, numbers(users))
 
     def ranks(self, users: Array, items: Array, seen: Csr) -> tuple[Array, Array]:
         """See `Ranker`."""
-        return _call(self.device, "ranks", self.scorer, _numbers(users), _numbers(items), *seen)
+        return _call(self.device, "ranks", self.scorer, numbers(users), numbers(items), *seen)
 
     def top_k(self, users: Array, k: int, seen: Csr) -> tuple[Array, Array]:
         """See `Ranker`."""
-        return _call(self.device, "top_k", self.scorer, _numbers(users), k, *seen)
+        return _call(self.device, "top_k", self.scorer, numbers(users), k, *seen)
+
+    def survey(self, users: Array, k: int, seen: Csr, asked: Csr) -> Survey:
+        """`top_k`, and the scores of more items, whose rows are by the place of their user."""
+        arguments = numbers(users), k, *seen, *asked
+        return Survey(*_call(self.device, "survey", self.scorer, *arguments))
 
 
 class BlockRanker:
@@ -77,51 +117,54 @@ class BlockRanker:
         self.block, self.device, self.dtype = block, device, dtype
         self.n_items, self.width = n_items, width
 
+    def of(self, users: Array) -> TableRanker:
+        """See `Ranker`."""
+        return TableRanker(RowsScorer(self.block(numbers(users)).T), self.device)
+
     def scores(self, users: Array) -> Array:
         """See `Ranker`."""
         result = np.empty((len(users), self.n_items), self.dtype)
-        for places, rows, scorer, _ in self._blocks(users):
-            result[places] = _call(self.device, "scores", scorer, rows)
+        for places, rows, ranker, _ in self._blocks(users):
+            result[places] = ranker.scores(rows)
         return result
 
     def ranks(self, users: Array, items: Array, seen: Csr) -> tuple[Array, Array]:
         """See `Ranker`."""
         rank, tied = np.zeros((2, len(users)), np.int32)
-        for places, rows, scorer, block in self._blocks(users):
-            part = rows_of(seen, block)
-            rank[places], tied[places] = _call(
-                self.device, "ranks", scorer, rows, _numbers(items[places]), *part
-            )
+        for places, rows, ranker, block in self._blocks(users):
+            rank[places], tied[places] = ranker.ranks(rows, items[places], rows_of(seen, block))
         return rank, tied
 
     def top_k(self, users: Array, k: int, seen: Csr) -> tuple[Array, Array]:
         """See `Ranker`."""
         items = np.full((len(users), k), -1, np.int32)
         scores = np.full((len(users), k), -np.inf, self.dtype)
-        for places, rows, scorer, block in self._blocks(users):
-            part = rows_of(seen, block)
-            items[places], scores[places] = _call(self.device, "top_k", scorer, rows, k, *part)
+        for places, rows, ranker, block in self._blocks(users):
+            items[places], scores[places] = ranker.top_k(rows, k, rows_of(seen, block))
         return items, scores
 
-    def _blocks(self, users: Array):
-        """Places in `users`, their rows in a block, the block's scorer, the block's users."""
-        distinct, number = np.unique(users, return_inverse=True)
-        order = np.argsort(number, kind="stable")
-        bounds = np.searchsorted(
-            number[order], np.arange(0, len(distinct) + self.width, self.width)
-        )
-        for start, first, last in zip(
-            range(0, len(distinct), self.width), bounds[:-1], bounds[1:], strict=False
-        ):
-            block = _numbers(distinct[start : start + self.width])
-            places = order[first:last]
-            scores = self.block(block)
-            # A row of the unit matrix picks the user's column, exactly: all else is times 0.
-            unit = self.device.xp.eye(len(block), dtype=self.dtype)
-            yield places, _numbers(number[places] - start), DotScorer(unit, scores), block
+    def _blocks(self, users: Array) -> Iterator[tuple[Array, Array, TableRanker, Array]]:
+        """Places in `users`, their rows in a block, the block's ranker and users."""
+        for places, rows, block in blocks(users, self.width):
+            yield places, rows, self.of(block), block
 
 
-def _numbers(values: Array) -> Array:
+def blocks(users: Array, width: int) -> Iterator[tuple[Array, Array, Array]]:
+    """Users in blocks of so many distinct ones: places in `users`, their rows in the block, block.
+
+    Each place is in one block.
+    """
+    distinct, number = np.unique(users, return_inverse=True)
+    order = np.argsort(number, kind="stable")
+    bounds = np.searchsorted(number[order], np.arange(0, len(distinct) + width, width))
+    starts = range(0, len(distinct), width)
+    for start, first, last in zip(starts, bounds[:-1], bounds[1:], strict=False):
+        places = order[first:last]
+        yield places, numbers(number[places] - start), numbers(distinct[start : start + width])
+
+
+def numbers(values: Array) -> Array:
+    """As the kernels take users and items."""
     return np.ascontiguousarray(values, np.int32)
 
 

@@ -6,6 +6,7 @@ Scores of user u and item v (U users, I items, K behaviours; own behaviour in sl
     GatedScorer         s = ⟨left_u, right_v⟩ · Σ_j g_j·user_scale_uj·item_scale_vj
     InteractionScorer   s = m·S·(g_0 + t·Σ_{j>0} g_j·cos(q^j, q^own)), S = Σ over d of q^own,
                         q^j = Zu^j ∘ Zv^j, cos(a,b) = ⟨a,b⟩ / (√(⟨a,a⟩ + ε)·√(⟨b,b⟩ + ε)), ε = 1e-12
+    RowsScorer          s = rows_uv, for models that score all items of a block of users at once
 
 with g = softmax_j(user_logits_u + item_logits_v). The first is for every plain dot product; the
 second is the official PME (each side projection is a multiple of the own row, so its expert is one
@@ -23,11 +24,16 @@ top_k(scorer, users, k, seen_indptr, seen_indices) → items (b, k) int32, score
     The k best items outside the seen row, by falling score, equal ones by rising number; −1 and
     −inf where there are fewer. Scores of −inf and NaN are never listed.
 
+survey(scorer, users, k, seen_indptr, seen_indices, asked_indptr, asked_items)
+        → items (b, k) int32, scores (b, k) F, asked (E,) F
+    `top_k`, and from the same sweep the scores of asked_items[e], which stand in rows by the place
+    of their user, asked_indptr (b+1,) int64; a row's items rise, and may be seen ones.
+
 users, items (n,) int32, users may repeat; seen_indptr (U+1,), seen_indices int32, rows rising and
 without repeats. All float arrays of a scorer have one dtype F (float32 or float64). n = 0, b = 0,
 k = 0, I = 0 and U = 0 are allowed. Inputs are only read. Results do not depend on the number of
 threads, nor an item's score on its place or on the other users of the call: equal rows give equal
-scores, and `ranks` and `top_k` see exactly the numbers of `scores`.
+scores, and all others see exactly the numbers of `scores`.
 
 Any finite logits give finite scores, however far apart they are.
 
@@ -41,6 +47,7 @@ from typing import NamedTuple
 import numpy as np
 
 EPSILON = 1e-12
+FAR = 1e-6  # share of the largest number below which no intermediate result overflows
 
 
 class DotScorer(NamedTuple):
@@ -80,7 +87,13 @@ class InteractionScorer(NamedTuple):
     score_scale: float
 
 
-Scorer = DotScorer | GatedScorer | InteractionScorer
+class RowsScorer(NamedTuple):
+    """s = rows_uv; rows (U, I)."""
+
+    rows: np.ndarray
+
+
+Scorer = DotScorer | GatedScorer | InteractionScorer | RowsScorer
 
 
 def slots(n_behaviors: int, own: int) -> list[int]:
@@ -108,4 +121,43 @@ def n_items(scorer: Scorer) -> int:
     """Items that a scorer scores."""
     if isinstance(scorer, InteractionScorer):
         return scorer.item_tables.shape[1]
+    if isinstance(scorer, RowsScorer):
+        return scorer.rows.shape[1]
     return len(scorer.right)
+
+
+def of_users(scorer: Scorer, users: np.ndarray) -> Scorer:
+    """The scorer of these users alone, numbered by their places."""
+    if isinstance(scorer, InteractionScorer):
+        return scorer._replace(
+            user_tables=scorer.user_tables[:, users], user_logits=scorer.user_logits[users]
+        )
+    names = [
+        name for name in ("rows", "left", "user_logits", "user_scale") if hasattr(scorer, name)
+    ]
+    return scorer._replace(**{name: getattr(scorer, name)[users] for name in names})
+
+
+def finite(scorer: Scorer) -> bool:
+    """Whether it is certain that all scores are finite; the scorer's arrays are NumPy's.
+
+    Certain for rows; for tables by the largest numbers in them, far from what overflows.
+    """
+    if isinstance(scorer, RowsScorer):
+        return bool(np.isfinite(scorer.rows).all())
+    # As Python floats, which have room for the product of any few float32.
+    largest = [float(np.abs(part).max(initial=0)) for part in scorer if getattr(part, "ndim", 0)]
+    if not np.isfinite(largest).all():
+        return False
+    limit = float(np.finfo(float_type(scorer)).max)
+    if isinstance(scorer, InteractionScorer):
+        product = largest[0] * largest[1]
+        size = scorer.item_tables.shape[2] * max(product * product, product * len(largest))
+        factors = [abs(scorer.scale) + 1, abs(scorer.score_scale)]
+    else:
+        size = scorer.right.shape[1] * largest[0] * largest[1]
+        factors = largest[4:]
+        factors = [one * scorer.user_scale.shape[1] for one in factors] if factors else []
+    for factor in factors:
+        size *= max(factor, 1.0)
+    return size < FAR * limit

@@ -11,6 +11,7 @@ Every score here is made of inner products of a row of the user with a row of th
 So the launcher lays out one row of features a user and one an item (`_features`), and a matrix
 product in tiles does nearly all the work. Item tiles stay in L1 while a chunk of users passes.
 Where A and B are so far apart that ⟨A,B⟩ nears underflow, the pair gets its exact softmax.
+Rows of given scores pass through the same tiles.
 """
 
 from typing import NamedTuple
@@ -19,9 +20,11 @@ import numba as nb
 import numpy as np
 
 from ..jit import parallel, serial
-from . import EPSILON, DotScorer, GatedScorer, check_items, float_type, n_items, slots
+from ..memory import LINE
+from ..simd import above, load, lowest, spread_over
+from . import EPSILON, DotScorer, GatedScorer, RowsScorer, check_items, float_type, n_items, slots
 
-__all__ = ["ranks", "scores", "top_k"]
+__all__ = ["ranks", "scores", "survey", "top_k"]
 
 BLOCK = 4  # users of a micro-kernel: 4 × UNROLL factors stay in the 32 vector registers
 UNROLL = 4  # features of a micro-kernel: an accumulator is read and written once for four FMAs
@@ -29,7 +32,7 @@ TILE = 128  # items of a tile: 70 features in float32 take 35 KiB, of the 48 KiB
 CHUNK = TILE  # users of a task; no more than TILE, for their held-out items make one extra tile
 SLAB = 8192  # users whose features are laid out at a time: bounds the memory
 
-DOT, GATED, INTERACTION = 0, 1, 2
+DOT, GATED, INTERACTION, ROWS = 0, 1, 2, 3
 SCORES, RANKS, TOP = 0, 1, 2
 
 # No reassociation: an item's score must not depend on its place in a tile.
@@ -276,23 +279,30 @@ def _sink(values, items, size):
 
 
 @serial()
-def _push(s, start, values, items, size):
-    """Put the scores of a tile into the heap of the k best so far; returns its new size."""
+def _push(out, u, start, values, items, size):
+    """Put the scores of a tile, out[u], into the heap of the k best so far; returns its new size.
+
+    A line of scores is passed over as a whole where none is better than the worst of the k.
+    """
     k = len(values)
-    if size == k and _higher_and_equal(s, values[0])[0] == 0:
-        return size
-    for j in range(len(s)):
-        if size == k:
-            # Items come in rising order, so an equal score is worse than what is there.
-            if s[j] > values[0]:
-                values[0] = s[j]
-                items[0] = start + j
-                _sink(values, items, k)
-        elif s[j] > -np.inf:
+    none = out.dtype.type(-np.inf)
+    for j in range(0, TILE, LINE // out.itemsize):
+        floor = values[0] if size == k else none
+        bits = above(load(out, u, j), spread_over(floor, out))
+        while bits:
+            v = j + lowest(bits)
+            bits &= bits - 1
+            if size == k:
+                # Items come in rising order, so an equal score is worse than what is there.
+                if out[u, v] > values[0]:
+                    values[0] = out[u, v]
+                    items[0] = start + v
+                    _sink(values, items, k)
+                continue
             at = size
             size += 1
-            values[at] = s[j]
-            items[at] = start + j
+            values[at] = out[u, v]
+            items[at] = start + v
             while at:
                 parent = (at - 1) // 2
                 if not _worse(values[at], items[at], values[parent], items[parent]):
@@ -310,6 +320,14 @@ def _sort(values, items, size):
         values[0], values[last] = values[last], values[0]
         items[0], items[last] = items[last], items[0]
         _sink(values, items, last)
+
+
+@serial()
+def _copied(left, width, start, stop, out):
+    """`_tile` of rows of scores: the columns start…stop."""
+    for u in range(BLOCK):
+        for j in range(stop - start):
+            out[u * TILE + j] = left[u * width + start + j]
 
 
 # One parallel function for all three uses and all scorers, as each would compile for seconds.
@@ -330,6 +348,9 @@ def _sweep(
     seen_start,
     seen_stop,
     seen_indices,
+    asked_indptr,
+    asked_items,
+    asked_scores,
     rank,
     tied,
     values,
@@ -343,11 +364,17 @@ def _sweep(
         n_blocks = -(-count // BLOCK)
         products = np.empty((len(bounds) - 1) * BLOCK * TILE, left.dtype)
         out = np.empty(BLOCK * TILE, left.dtype)
+        lines = out.reshape(BLOCK, TILE)
         own = np.empty(count, left.dtype)
         size = np.zeros(count, np.int64)
         seen = seen_start[first : first + count].copy()
+        asked = asked_indptr[first : first + count].copy()
 
-        if use == RANKS:  # the held-out items' own scores, by the same arithmetic
+        if use == RANKS and kind == ROWS:
+            for u in range(count):
+                n = first + u
+                own[u] = left[n // BLOCK, (n % BLOCK) * width + items[n]]
+        elif use == RANKS:  # the held-out items' own scores, by the same arithmetic
             panel = np.empty(width * TILE, left.dtype)
             for a in range(width):
                 for j in range(TILE):
@@ -364,7 +391,10 @@ def _sweep(
             stop = min(start + TILE, n_items)
             for block in range(n_blocks):
                 row = left[first // BLOCK + block]
-                _tile(kind, row, width, right[tile], bounds, n_slots, t, m, tiny, products, out)
+                if kind == ROWS:
+                    _copied(row, width, start, stop, out)
+                else:
+                    _tile(kind, row, width, right[tile], bounds, n_slots, t, m, tiny, products, out)
                 for u in range(block * BLOCK, min((block + 1) * BLOCK, count)):
                     s = out[(u - block * BLOCK) * TILE :][: stop - start]
                     n = first + u
@@ -379,40 +409,63 @@ def _sweep(
                         more, same = _count(s, start, own[u], items[n], hidden)
                         rank[n] += more
                         tied[n] += same
-                    else:
+                        continue
+                    while asked[u] < asked_indptr[n + 1] and asked_items[asked[u]] < stop:
+                        asked_scores[asked[u]] = s[asked_items[asked[u]] - start]
+                        asked[u] += 1
+                    if values.shape[1]:
                         for v in hidden:
                             s[v - start] = -np.inf
-                        size[u] = _push(s, start, values[n], best[n], size[u])
+                        for j in range(stop - start, TILE):
+                            lines[u % BLOCK, j] = -np.inf
+                        size[u] = _push(lines, u % BLOCK, start, values[n], best[n], size[u])
         if use == TOP:
             for u in range(count):
                 _sort(values[first + u], best[first + u], size[u])
 
 
-def _run(use, scorer, users, items, seen_indptr, seen_indices, rank, tied, values, best):
-    """Sweep over all items, a slab of users at a time."""
+def _tiles(scorer, total):
+    """(layout, features of the items in tiles): what a scorer's users are multiplied with."""
+    if isinstance(scorer, RowsScorer):
+        return _Layout(np.zeros(2, np.int64), total), np.empty(
+            (-(-total // TILE), 0), scorer[0].dtype
+        )
+    layout = _layout(scorer)
+    features = _rows(scorer, 1, _padded(np.arange(total), TILE), layout)
+    right = features.reshape(-1, TILE, layout.width).transpose(0, 2, 1)
+    return layout, np.ascontiguousarray(right).reshape(len(right), -1)
+
+
+def _parts(scorer):
+    """Kind, slots, t and m of a scorer."""
+    if isinstance(scorer, RowsScorer):
+        return ROWS, 0, 1.0, 1.0
+    if isinstance(scorer, DotScorer):
+        return DOT, 0, 1.0, 1.0
+    if isinstance(scorer, GatedScorer):
+        return GATED, scorer.user_logits.shape[1], 1.0, 1.0
+    return INTERACTION, scorer.user_logits.shape[1], scorer.scale, scorer.score_scale
+
+
+def _run(use, scorer, users, items, seen_indptr, seen_indices, asked, rank, tied, values, best):
+    """Sweep over all items, a slab of users at a time; `asked` is (indptr, items, scores)."""
     total = n_items(scorer)
     if not (len(users) and total):
         return
     dtype = float_type(scorer)
-    layout = _layout(scorer)
-    features = _rows(scorer, 1, _padded(np.arange(total), TILE), layout)
-    right = np.ascontiguousarray(features.reshape(-1, TILE, layout.width).transpose(0, 2, 1))
-    kind, n_slots, t, m = DOT, 0, 1.0, 1.0
-    if isinstance(scorer, GatedScorer):
-        kind, n_slots = GATED, scorer.user_logits.shape[1]
-    elif not isinstance(scorer, DotScorer):
-        kind, n_slots = INTERACTION, scorer.user_logits.shape[1]
-        t, m = scorer.scale, scorer.score_scale
+    layout, right = _tiles(scorer, total)
+    kind, n_slots, t, m = _parts(scorer)
     # Far above the smallest normal number, so that what underflows in ⟨A,B⟩ is below 1e-12 of it.
     tiny = np.sqrt(np.finfo(dtype).tiny) * np.finfo(dtype).eps
     for first in range(0, len(users), SLAB):
         slab = slice(first, min(first + SLAB, len(users)))
-        left = _rows(scorer, 0, _padded(users[slab], BLOCK), layout)
+        padded = _padded(users[slab], BLOCK)
+        left = scorer.rows[padded] if kind == ROWS else _rows(scorer, 0, padded, layout)
         _sweep(
             use,
             kind,
-            left.reshape(-1, BLOCK * layout.width),
-            right.reshape(len(right), -1),
+            np.ascontiguousarray(left).reshape(-1, BLOCK * layout.width),
+            right,
             layout.bounds,
             n_slots,
             dtype.type(t),
@@ -424,6 +477,8 @@ def _run(use, scorer, users, items, seen_indptr, seen_indices, rank, tied, value
             seen_indptr[users[slab]],
             seen_indptr[users[slab] + 1],
             seen_indices,
+            asked[0][first : slab.stop + 1],
+            *asked[1:],
             rank[slab],
             tied[slab],
             values[slab],
@@ -431,12 +486,18 @@ def _run(use, scorer, users, items, seen_indptr, seen_indices, rank, tied, value
         )
 
 
+def _nothing_asked(scorer, users):
+    none = np.empty(0, np.int32)
+    return np.zeros(len(users) + 1, np.int64), none, np.empty(0, float_type(scorer))
+
+
 def scores(scorer, users):
     """Scores (b, I) of users against all items."""
     values = np.empty((len(users), n_items(scorer)), float_type(scorer))
     none = np.zeros(len(users), np.int32)
     no_rows = np.zeros(scorer[0].shape[-2] + 1, np.int32)
-    _run(SCORES, scorer, users, none, no_rows, none, none, none, values, none.reshape(-1, 1))
+    asked = _nothing_asked(scorer, users)
+    _run(SCORES, scorer, users, none, no_rows, none, asked, none, none, values, none.reshape(-1, 1))
     return values
 
 
@@ -455,6 +516,7 @@ def ranks(scorer, users, items, seen_indptr, seen_indices):
         items,
         seen_indptr,
         seen_indices,
+        _nothing_asked(scorer, users),
         rank,
         tied,
         values,
@@ -465,9 +527,17 @@ def ranks(scorer, users, items, seen_indptr, seen_indices):
 
 def top_k(scorer, users, k, seen_indptr, seen_indices):
     """The k best unseen items of each user and their scores."""
+    nothing = _nothing_asked(scorer, users)
+    return survey(scorer, users, k, seen_indptr, seen_indices, *nothing[:2])[:2]
+
+
+def survey(scorer, users, k, seen_indptr, seen_indices, asked_indptr, asked_items):
+    """`top_k`, and the scores of the asked items of each user."""
     best = np.full((len(users), k), -1, np.int32)
     values = np.full((len(users), k), -np.inf, float_type(scorer))
+    found = np.empty(len(asked_items), float_type(scorer))
     none = np.zeros(len(users), np.int32)
-    if k:
-        _run(TOP, scorer, users, none, seen_indptr, seen_indices, none, none, values, best)
-    return best, values
+    asked = np.ascontiguousarray(asked_indptr, np.int64), asked_items, found
+    if k or len(found):
+        _run(TOP, scorer, users, none, seen_indptr, seen_indices, asked, none, none, values, best)
+    return best, values, found

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..cuda import C_TYPES, Instance, Launchers, ceil_div
-from . import DotScorer, GatedScorer, Scorer, check_items, float_type, n_items
+from . import DotScorer, GatedScorer, RowsScorer, Scorer, check_items, float_type, n_items
 
 SOURCE = Path(__file__).with_name("rank.cu")
 
@@ -69,7 +69,7 @@ class _Plan(NamedTuple):
 class Form(Launchers):
     """The operation on one backend."""
 
-    __all__ = ("ranks", "scores", "top_k")
+    __all__ = ("ranks", "scores", "survey", "top_k")
     source, instances = SOURCE, INSTANCES
 
     def _features(self, plan, scorer, side, rows, count):
@@ -153,8 +153,17 @@ class Form(Launchers):
             ),
         )
 
+    def _tables(self, scorer: Scorer) -> Scorer:
+        """Rows as tables: a row of the unit matrix picks the user's, exactly where all is finite,
+        for all else is times 0."""
+        if not isinstance(scorer, RowsScorer):
+            return scorer
+        unit = self.xp.eye(len(scorer.rows), dtype=scorer.rows.dtype)
+        return DotScorer(unit, self.xp.ascontiguousarray(scorer.rows.T))
+
     def scores(self, scorer, users):
         """Scores (b, I) of users against all items."""
+        scorer = self._tables(scorer)
         out = self.xp.empty((len(users), n_items(scorer)), float_type(scorer))
         if out.size:
             plan = self._plan(scorer)
@@ -166,6 +175,7 @@ class Form(Launchers):
 
     def ranks(self, scorer, users, items, seen_indptr, seen_indices):
         """Rank of each user's item among the candidates, from 0, and how many others tie."""
+        scorer = self._tables(scorer)
         total, dtype = n_items(scorer), float_type(scorer)
         rank, tied = self.xp.empty((2, len(users)), np.int32)
         if not len(users):
@@ -206,6 +216,7 @@ class Form(Launchers):
 
     def top_k(self, scorer, users, k, seen_indptr, seen_indices):
         """The k best unseen items of each user and their scores."""
+        scorer = self._tables(scorer)
         total, dtype = n_items(scorer), float_type(scorer)
         if not len(users) or not k or not total:
             shape = (len(users), k)
@@ -234,3 +245,16 @@ class Form(Launchers):
                 ),
             )
         return best, values
+
+    def survey(self, scorer, users, k, seen_indptr, seen_indices, asked_indptr, asked_items):
+        """`top_k`, and the scores of the asked items of each user."""
+        scorer, xp = self._tables(scorer), self.xp
+        asked = xp.empty(len(asked_items), float_type(scorer))
+        places = xp.arange(len(asked_items))
+        rows = xp.searchsorted(asked_indptr, places, side="right") - 1
+        at_once = max(SLAB // max(n_items(scorer), 1), 1)
+        for first in range(0, len(users), at_once):
+            some = users[first : first + at_once]
+            here = slice(int(asked_indptr[first]), int(asked_indptr[first + len(some)]))
+            asked[here] = self.scores(scorer, some)[rows[here] - first, asked_items[here]]
+        return *self.top_k(scorer, users, k, seen_indptr, seen_indices), asked

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import EPSILON, DotScorer, GatedScorer, float_type, n_items, slots
+from . import EPSILON, DotScorer, GatedScorer, RowsScorer, float_type, n_items, slots
 
-__all__ = ["ranks", "scores", "top_k"]
+__all__ = ["ranks", "scores", "survey", "top_k"]
 
 
 def _softmax(logits):
@@ -20,6 +20,8 @@ def _dot(a, b):
 
 def _user_scores(scorer, u):
     """Scores (I,) of user u; row sums, not a matrix product, so that equal items score equally."""
+    if isinstance(scorer, RowsScorer):
+        return scorer.rows[u].copy()
     if isinstance(scorer, DotScorer):
         return _dot(scorer.left[u], scorer.right)
     gate = _softmax(scorer.user_logits[u] + scorer.item_logits)  # (I, K)
@@ -71,3 +73,12 @@ def top_k(scorer, users, k, seen_indptr, seen_indices):
         best[n, : len(order)] = order
         values[n, : len(order)] = s[order]
     return best, values
+
+
+def survey(scorer, users, k, seen_indptr, seen_indices, asked_indptr, asked_items):
+    """`top_k`, and the scores of the asked items of each user."""
+    asked = np.empty(len(asked_items), float_type(scorer))
+    for n, u in enumerate(users):
+        row = slice(asked_indptr[n], asked_indptr[n + 1])
+        asked[row] = _user_scores(scorer, u)[asked_items[row]]
+    return *top_k(scorer, users, k, seen_indptr, seen_indices), asked

@@ -60,14 +60,15 @@ def stacked(patterns: tuple[Csr, ...]) -> Stacked:
     return Stacked(indptr, indices)
 
 
-def neighbours(dataset: Dataset, most: int) -> Neighbours:
+def neighbours(dataset: Dataset, most: int, more_bytes: int = 0) -> Neighbours:
     """The `most` nearest items of each item by Σ_ab T_ab, itself left out.
 
-    Fewer where so many would take more than MEMORY bytes.
+    Fewer where so many would take more than MEMORY bytes, together with those that the caller
+    keeps of each neighbour.
     """
     n_items, n_behaviors = dataset.n_items, len(dataset.behaviors)
     row_bytes = 4 * (n_behaviors**2 + 1)
-    most = max(1, min(most, n_items, MEMORY // (row_bytes * max(n_items, 1))))
+    most = max(1, min(most, n_items, MEMORY // ((row_bytes + more_bytes) * max(n_items, 1))))
     by_user = stacked(dataset.interactions)
     by_item = stacked(tuple(transpose(csr, n_items) for csr in dataset.interactions))
     user_roots, item_roots = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,20 +10,18 @@ import numba as nb
 import numpy as np
 
 from ..data.dataset import Array, Csr, Dataset
-from ..data.patterns import rows_of
-from ..device import Device
+from ..data.patterns import rows_of, union
+from ..device import Device, device
 from ..errors import InputError
-from ..kernels import load
 from ..kernels.jit import parallel
-from ..kernels.rank import DotScorer
+from ..kernels.rank import RowsScorer
 from ..models.graph_rank import PRESETS as GRAPHS
-from ..ranking import Ranker
+from ..ranking import Ranker, TableRanker, blocks, numbers
 from .config import RerankConfig
 from .funnel import Candidates, Funnel, Limits
 from .learner import Learner, Questions, Weights, ndcg, together
 from .leave_out import LeftOut, draw, hidden
-
-BLOCK = 256  # users at a time: their model scores are the largest array
+from .score import Form, learned
 
 
 @dataclass(frozen=True)
@@ -197,9 +195,8 @@ def _some(left: LeftOut, order: Array, most: int) -> LeftOut:
 def questions(base: Ranker, source: Funnel, left: LeftOut) -> Questions:
     """Each left-out pair's user, with candidates that know nothing of it."""
     parts = []
-    for places in _blocks(len(left.users)):
-        users = left.users[places]
-        found = source.block(users, base.scores(users))
+    for places, _, block in blocks(left.users, base.width):
+        found = source.block(block, base.of(block))
         parts.append(
             Questions(
                 found.indptr,
@@ -211,95 +208,98 @@ def questions(base: Ranker, source: Funnel, left: LeftOut) -> Questions:
     return together(parts)
 
 
-def _blocks(count: int) -> Iterator[slice]:
-    return (slice(start, start + BLOCK) for start in range(0, count, BLOCK))
-
-
 # ---- ranking ------------------------------------------------------------------------------------
 
 
 class Reranked:
     """A `Ranker`: a user's candidates by f, then all other items in the order of `base`.
 
-    Scores are f for candidates, and below the least of these for the others.
+    Scores are f for candidates, and below the least of these for the others. Ranks and lists do
+    not need them: only where a candidate is not what is asked for is the base asked for its order.
+    A base or an f whose numbers may not be finite is ranked by whole rows of scores, so that the
+    rules for such numbers hold.
     """
 
     def __init__(self, base: Ranker, source: Funnel, weights: Weights):
-        self.base, self.source, self.weights = base, source, weights
-        self._left, self._outer = _folded(weights)
+        self.base, self.source = base, source
+        self.width, self.form = base.width, Form.of(weights)
 
     def learned(self, features: Array) -> Array:
         """f of candidates (C, F): (C,) float32, each whatever the others."""
-        rank = load("cpu").rank
-        ones = np.ones((len(features), 1), np.float32)
-        right = np.concatenate([features, ones], axis=1)
-        rows = np.arange(len(self._left), dtype=np.int32)
-        hidden = rank.scores(DotScorer(self._left, right), rows)
-        if self._outer is None:
-            return hidden[0]
-        result = np.full(len(features), self.weights.outer_bias[0], np.float32)
-        for weight, row in zip(self._outer, hidden, strict=True):
-            result += weight * np.maximum(row, np.float32(0))
-        return result
+        return learned(self.form, features)
 
     def candidates(self, users: Array) -> tuple[Candidates, Array]:
         """Candidates of distinct users, and their f."""
-        found = self.source.block(users, self.base.scores(users))
+        found = self.source.block(users, self.base.of(users))
         return found, self.learned(found.features)
+
+    def of(self, users: Array) -> TableRanker:
+        """See `Ranker`."""
+        return TableRanker(RowsScorer(self.scores(users)), device("cpu"))
 
     def scores(self, users: Array) -> Array:
         """See `Ranker`."""
         result = np.empty((len(users), self.source.dataset.n_items))
-        for places, rows, block in self._by_block(users):
-            result[places] = block[rows]
+        for places, rows, block in blocks(users, self.width):
+            base = self.base.of(block)
+            found, values = self.source.scored(block, base, self.form)
+            result[places] = _merged(base.scores(np.arange(len(block))), found, values)[rows]
         return result
 
     def ranks(self, users: Array, items: Array, seen: Csr) -> tuple[Array, Array]:
         """See `Ranker`."""
         rank, tied = np.zeros((2, len(users)), np.int32)
-        for places, rows, block in self._by_block(users):
-            found = np.zeros((2, len(places)), np.int32)
-            _rank(block, rows, np.asarray(items[places]), *rows_of(seen, users[places]), *found)
-            rank[places], tied[places] = found
+        for places, rows, block in blocks(users, self.width):
+            base = self.base.of(block)
+            found, values = self.source.scored(block, base, self.form)
+            hidden, wanted = rows_of(seen, block), numbers(items[places])
+            if not (base.finite and np.isfinite(values).all()):
+                whole = _whole(base, found, values)
+                rank[places], tied[places] = whole.ranks(rows, wanted, hidden)
+                continue
+            here = np.zeros((2, len(places)), np.int32)
+            listed = np.zeros(len(places), bool)
+            _rank(*found, values, rows, wanted, *hidden, *here, listed)
+            far = np.flatnonzero(~listed)  # behind all candidates: where the base has it
+            if len(far):
+                before = union([rows_of(one, rows[far]) for one in (hidden, found)], self.n_items)
+                each = np.arange(len(far))
+                more, here[1, far] = base.of(rows[far]).ranks(each, wanted[far], before)
+                here[0, far] += more
+            rank[places], tied[places] = here
         return rank, tied
 
     def top_k(self, users: Array, k: int, seen: Csr) -> tuple[Array, Array]:
         """See `Ranker`."""
         items = np.full((len(users), k), -1, np.int32)
         scores = np.full((len(users), k), -np.inf)
-        for places, rows, block in self._by_block(users):
-            own = rows_of(seen, users[places])
-            for n, (place, row) in enumerate(zip(places, rows, strict=True)):
-                one = block[row].copy()
-                one[own.indices[own.indptr[n] : own.indptr[n + 1]]] = -np.inf
-                best = np.argsort(-one, kind="stable")[:k]
-                best = best[np.isfinite(one[best])]
-                items[place, : len(best)], scores[place, : len(best)] = best, one[best]
+        for places, rows, block in blocks(users, self.width):
+            base = self.base.of(block)
+            found, values = self.source.scored(block, base, self.form)
+            hidden = rows_of(seen, block)
+            if not (base.finite and np.isfinite(values).all()):
+                items[places], scores[places] = _whole(base, found, values).top_k(rows, k, hidden)
+                continue
+            best = np.full((len(block), k), -1, np.int32)
+            best_scores = np.full((len(block), k), -np.inf)
+            sizes = _best(*found, values, *hidden, best, best_scores)
+            few = np.flatnonzero(sizes < k)
+            if len(few):
+                before = union([rows_of(one, few) for one in (hidden, found)], self.n_items)
+                _append(base.of(few), k, before, found, values, few, sizes, best, best_scores)
+            items[places], scores[places] = best[rows], best_scores[rows]
         return items, scores
 
-    def _by_block(self, users: Array) -> Iterator[tuple[Array, Array, Array]]:
-        """Places in `users`, their rows in a block of distinct users, the block's scores (w, I)."""
-        distinct, number = np.unique(users, return_inverse=True)
-        for part in _blocks(len(distinct)):
-            places = np.flatnonzero((number >= part.start) & (number < part.stop))
-            block = np.ascontiguousarray(distinct[part], np.int32)
-            base = self.base.scores(block)
-            found = self.source.block(block, base)
-            merged = np.empty(base.shape, np.float64)
-            _merge(base, found.indptr, found.items, self.learned(found.features), merged)
-            yield places, number[places] - part.start, merged
+    @property
+    def n_items(self) -> int:
+        """Items that are ranked."""
+        return self.source.dataset.n_items
 
 
-def _folded(weights: Weights) -> tuple[Array, Array | None]:
-    """f with the standardisation folded in: rows (H, F + 1) over [features, 1], and w (H,)."""
-    inner, bias = weights.inner, weights.inner_bias
-    linear = inner.shape[1] == 0
-    if linear:
-        inner, bias = weights.outer[:, None], weights.outer_bias
-    folded = inner.astype(np.float64) * weights.scale[:, None]
-    constant = bias - weights.mean.astype(np.float64) @ folded
-    left = np.concatenate([folded.T, constant[:, None]], axis=1).astype(np.float32)
-    return np.ascontiguousarray(left), None if linear else weights.outer
+def _whole(base: TableRanker, found: Csr, learned: Array) -> TableRanker:
+    """The ranker by whole rows of scores."""
+    rows = base.scores(np.arange(len(found.indptr) - 1))
+    return TableRanker(RowsScorer(_merged(rows, found, learned)), device("cpu"))
 
 
 @parallel()
@@ -321,23 +321,74 @@ def _merge(base, indptr, items, learned, merged):
             merged[w, items[c]] = learned[c]
 
 
+def _merged(base: Array, found: Csr, learned: Array) -> Array:
+    """(w, I) float64 scores in the end, from those of the base."""
+    merged = np.empty(base.shape, np.float64)
+    _merge(base, *found, learned, merged)
+    return merged
+
+
 @parallel()
-def _rank(scores, rows, items, seen_indptr, seen_indices, rank, tied):
-    """As `kernels.rank.ranks`, on a block of scores."""
+def _rank(indptr, items, learned, rows, wanted, seen_indptr, seen_indices, rank, tied, listed):
+    """Rank and ties of wanted[n] among the unseen candidates of rows[n], and whether it is one.
+
+    One that is none gets their number.
+    """
     for n in nb.prange(len(rows)):
-        row, item = scores[rows[n]], items[n]
-        own = row[item]
-        e, end = seen_indptr[n], seen_indptr[n + 1]
+        first, last = indptr[rows[n]], indptr[rows[n] + 1]
+        own = np.float32(-np.inf)
+        at = first + np.searchsorted(items[first:last], wanted[n])
+        if at < last and items[at] == wanted[n]:
+            own, listed[n] = learned[at], True
+        e, end = seen_indptr[rows[n]], seen_indptr[rows[n] + 1]
         better, equal = 0, 0
-        for v in range(len(row)):
-            while e < end and seen_indices[e] < v:
+        for c in range(first, last):
+            while e < end and seen_indices[e] < items[c]:
                 e += 1
-            if v == item or (e < end and seen_indices[e] == v):
+            if items[c] == wanted[n] or (e < end and seen_indices[e] == items[c]):
                 continue
-            value = row[v]
-            if own != own or value != value or value > own:
-                better += 1
-            elif value == own:
-                equal += 1
-                better += v < item
+            better += learned[c] > own or (learned[c] == own and items[c] < wanted[n])
+            equal += learned[c] == own
         rank[n], tied[n] = better, equal
+
+
+@parallel()
+def _best(indptr, items, learned, seen_indptr, seen_indices, best, best_scores):
+    """The best unseen candidates of each user, and how many there are."""
+    k = best.shape[1]
+    sizes = np.zeros(len(best), np.int64)
+    for w in nb.prange(len(best)):
+        first, last = indptr[w], indptr[w + 1]
+        e, end = seen_indptr[w], seen_indptr[w + 1]
+        free = np.empty(last - first, np.int64)
+        found = 0
+        for c in range(first, last):
+            while e < end and seen_indices[e] < items[c]:
+                e += 1
+            if not (e < end and seen_indices[e] == items[c]):
+                free[found] = c
+                found += 1
+        # Stable, and items rise: of equal ones the lowest numbers come first.
+        order = np.argsort(-learned[free[:found]], kind="mergesort")
+        sizes[w] = min(found, k)
+        for n in range(sizes[w]):
+            c = free[order[n]]
+            best[w, n], best_scores[w, n] = items[c], learned[c]
+    return sizes
+
+
+def _append(base, k, before, found, learned, few, sizes, best, best_scores):
+    """Fill the rows `few` of `best` with the base's best of the rest; `base` is of these rows.
+
+    Their scores are the base's, moved below the least f as in `_merge`.
+    """
+    places = np.arange(len(few))
+    more, scores = base.top_k(places, k, before)
+    none = Csr(np.zeros(len(few) + 1, np.int32), np.empty(0, np.int32))
+    highest = base.top_k(places, 1, none)[1].astype(np.float64)[:, 0]
+    for n, w in enumerate(few):
+        own, start = learned[found.indptr[w] : found.indptr[w + 1]], sizes[w]
+        shift = np.float64(own.min()) - 1 - highest[n] if len(own) else 0.0
+        listed = more[n, : k - start] >= 0
+        best[w, start:] = more[n, : k - start]
+        best_scores[w, start:][listed] = scores[n, : k - start][listed] + shift

@@ -6,7 +6,18 @@ import numba as nb
 import numpy as np
 import pytest
 
-from pkef_fast.kernels.simd import load, number, spread_over, store, total, zero
+from pkef_fast.kernels.simd import (
+    above,
+    larger,
+    load,
+    logarithm,
+    lowest,
+    number,
+    spread_over,
+    store,
+    total,
+    zero,
+)
 
 
 @nb.njit  # not cached: a cache does not see that simd.py changed
@@ -58,3 +69,51 @@ def test_a_line_of_bfloat16_numbers_is_float32(column):
     _widened(bits, 2, column, y)
     wanted = (bits[2, column : column + 16].astype(np.uint32) << 16).view(np.float32)
     np.testing.assert_array_equal(y, [wanted, 2 * wanted, wanted])
+
+
+@nb.njit
+def _compared(a, b, y):
+    """y: the larger numbers; returns the places where a is higher, one after the other."""
+    x, other = load(a, 0, 0), load(b, 0, 0)
+    store(larger(x, other), y, 0, 0)
+    places = []
+    bits = above(x, other)
+    while bits:
+        places.append(lowest(bits))
+        bits &= bits - 1
+    return places
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_lines_are_compared_lane_by_lane(dtype):
+    w = 64 // np.dtype(dtype).itemsize
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(-2, 3, (2, 1, w)).astype(dtype)  # with equal ones
+    a[0, 1], b[0, 2], a[0, -1], b[0, -1] = np.nan, np.nan, np.inf, 1
+    y = np.empty((1, w), dtype)
+    found = _compared(a, b, y)
+    assert found == np.flatnonzero(a > b).tolist()
+    assert found[-1] == w - 1
+    np.testing.assert_array_equal(y, np.where(a > b, a, b))
+
+
+@nb.njit
+def _logarithms(x, y):
+    for n in range(len(x)):
+        store(logarithm(load(x, n, 0)), y, n, 0)
+
+
+def test_logarithms_of_all_sizes():
+    """From the smallest normal number to the largest, and closely around 1."""
+    rng = np.random.default_rng(0)
+    tiny, huge = np.finfo(np.float32).tiny, np.finfo(np.float32).max
+    x = np.concatenate([
+        np.exp(rng.uniform(np.log(tiny) + 1e-3, np.log(huge) - 1e-3, 8000)),
+        1 + rng.uniform(-0.3, 0.5, 8000) ** 5,
+        [tiny, huge, 1, 0.5, 2, np.sqrt(0.5), np.nextafter(1, 0), np.nextafter(1, 2)] * 2,
+    ]).astype(np.float32).reshape(-1, 16)  # fmt: skip
+    y = np.empty_like(x)
+    _logarithms(x, y)
+    truth = np.log(x.astype(np.float64))
+    assert np.all(np.abs(y - truth) <= 2 * np.spacing(np.abs(truth).astype(np.float32)))
+    assert y[-1, 2] == 0

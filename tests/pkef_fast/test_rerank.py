@@ -12,6 +12,8 @@ from pkef_fast.autograd import Tensor, backward
 from pkef_fast.data import Csr, Dataset, generate
 from pkef_fast.data.patterns import contains, pattern, row_of_each
 from pkef_fast.device import device
+from pkef_fast.kernels.rank import RowsScorer
+from pkef_fast.ranking import TableRanker
 from pkef_fast.rerank import RerankConfig, Reranked, choice, learn, reasons
 from pkef_fast.rerank import learner as learning
 from pkef_fast.rerank.funnel import Funnel, Limits, features_of
@@ -47,6 +49,11 @@ def two_hops(data):
 
 def rng_scores(data, seed=0):
     return np.random.default_rng(seed).normal(size=(data.n_users, data.n_items)).astype(np.float32)
+
+
+def ranker_of(scores):
+    """A ranker of given scores (U, I)."""
+    return TableRanker(RowsScorer(scores), device("cpu"))
 
 
 def logs(sums):
@@ -96,7 +103,7 @@ def test_features_are_those_of_dense_sums(n_behaviors):
     names = [feature.name for feature in features_of(data.behaviors)]
     assert len(names) == len(set(names)) == source.width
     users = np.arange(data.n_users, dtype=np.int32)
-    found = source.block(users, scores)
+    found = source.block(users, ranker_of(scores))
     rows = [dense(csr, data) for csr in data.interactions]
     counts = np.array([matrix.sum(axis=0) for matrix in rows])
     for u in users:
@@ -142,7 +149,7 @@ def test_broken_scores_of_a_model_give_finite_features():
     scores = rng_scores(data)
     scores[0], scores[1, ::2], scores[2] = np.nan, -np.inf, np.inf
     found = Funnel(data, 20, Limits(4, 3, 2), 0.0, 0.9).block(
-        np.arange(data.n_users, dtype=np.int32), scores
+        np.arange(data.n_users, dtype=np.int32), ranker_of(scores)
     )
     assert np.isfinite(found.features).all()
 
@@ -183,15 +190,12 @@ def test_questions_know_nothing_of_what_is_left_out():
     other = dataclasses.replace(data, interactions=hidden(data, left).interactions)
     config = RerankConfig(graph=8, alike=4, model=4)
 
-    class Base:
-        def scores(self, users):
-            return rng_scores(data)[users]
-
+    base = ranker_of(rng_scores(data))
     for source in (hidden(data, left), other):
         for csr in source.interactions:
             assert not contains(csr, left.users, left.items, data.n_items).any()
     a, b = (
-        questions(Base(), funnel(config, graph_of(data), one), left)
+        questions(base, funnel(config, graph_of(data), one), left)
         for one in (hidden(data, left), other)
     )
     assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
@@ -457,13 +461,10 @@ def test_learn_reads_no_held_out_item():
     bare = dataclasses.replace(data, test_users=Csr(*[np.empty(0, np.int32)] * 2)[0],
                                test_items=np.empty(0, np.int32))  # fmt: skip
 
-    class Base:
-        def scores(self, users):
-            return rng_scores(data)[users]
-
+    base = ranker_of(rng_scores(data))
     config = RerankConfig().replaced(**QUICK)
     a, b = (
-        learn(config, one, lambda rest, draws: Base(), 1.0, device("cpu")) for one in (data, bare)
+        learn(config, one, lambda rest, draws: base, 1.0, device("cpu")) for one in (data, bare)
     )
     assert a.report == b.report
 
@@ -583,11 +584,7 @@ def test_each_group_gets_what_its_features_do():
             np.zeros(1, np.float32),
         )
 
-        class Base:
-            def scores(self, users):
-                return rng_scores(data)[users]
-
-        ranker = Reranked(Base(), source, weights)
+        ranker = Reranked(ranker_of(rng_scores(data)), source, weights)
         found, learned = ranker.candidates(np.array([4], np.int32))
         for value, reason in zip(learned, reasons(ranker, 4, found.items), strict=True):
             lead = pytest.approx(value - learned.mean(), abs=1e-4)

@@ -1,0 +1,217 @@
+"""What is known of each candidate: the second pass over neighbours, and the columns made from it.
+
+All sums of a candidate are one row of a small table, so an entry of a neighbour list adds a line or
+two to it; entries that are no candidates' are dropped before. Then all goes column by column:
+logarithms, places and f are vectors over a user's candidates, and nothing is kept but what is asked
+for.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+from ..kernels.jit import parallel, serial
+from ..kernels.simd import load, logarithm, spread_over, store
+from .nominate import LANES, PIECES, WORD, add_to, emit
+from .score import score
+
+FLOOR = np.float32(1e-6)  # added to two-hop sums before the logarithm; they are 1e-5 … 1e-1
+
+
+def lanes(n_behaviors: int) -> int:
+    """Numbers of a neighbour that the second pass reads; see `funnel`."""
+    return n_behaviors**2 + 2 * n_behaviors
+
+
+# Counts in float32 are exact below 2²⁴ in any order; so the loop vectorises, and is 8 × a sort.
+@serial(fastmath={"reassoc"})
+def _places(values, of_place, result):
+    """of_place of the number of higher values than each one."""
+    one, none = np.float32(1), np.float32(0)
+    for c in range(len(values)):
+        mine, higher = values[c], none
+        for j in range(len(values)):
+            higher += one if values[j] > mine else none
+        result[c] = of_place[int(higher)]
+
+
+@serial()
+def _standardised(values, result):
+    """Less the mean, over the deviation; values that are not finite count as the lowest one."""
+    low = np.float64(np.inf)
+    for value in values:
+        if np.isfinite(value):
+            low = min(low, value)
+    if not np.isfinite(low):
+        low = 0.0
+    mean = square = 0.0
+    for value in values:
+        mean += value if np.isfinite(value) else low
+    mean /= len(values)
+    for value in values:
+        square += ((value if np.isfinite(value) else low) - mean) ** 2
+    deviation = np.sqrt(square / len(values))
+    for c in range(len(values)):
+        value = values[c] if np.isfinite(values[c]) else low
+        result[c] = (value - mean) / deviation if deviation > 0 else 0.0
+
+
+@serial()
+def _touch(u, own, K, within, mine):
+    """Mark each own item with the behaviours it is in, list it once; how many there are."""
+    count = 0
+    for s in range(K):
+        for e in range(own.indptr[u * K + s], own.indptr[u * K + s + 1]):
+            i = own.indices[e]
+            if within[i] == 0:
+                mine[count] = i
+                count += 1
+            within[i] |= 1 << s
+    return count
+
+
+@serial()
+def _sum_up(mine, within, shares, graph, K, slots, hits, weights, sums, nearest):
+    """Add what the own items hand to the candidates: rows of `sums`, by their slots."""
+    near, values = graph.items, graph.values
+    most, width = near.shape[1], values.shape[1]
+    alike, stages, total = K * K, K * K + K - 1, K * K + 2 * K - 1
+    for i in mine:
+        for t in range(width):
+            weights[0, t] = 0
+        for s in range(K):
+            if within[i] >> s & 1:
+                for b in range(K):
+                    weights[0, s * K + b] = shares[s]
+                if s:
+                    weights[0, alike + s - 1] = shares[s]
+                weights[0, stages + s] = graph.stages[s] * shares[s]
+        found = 0
+        for j in range(most):  # a choice without branches: which are candidates is hard to foresee
+            hits[found] = j
+            found += slots[near[i, j]] >= 0
+        for n in range(found):
+            row, c = i * most + hits[n], slots[near[i, hits[n]]]
+            for t in range(0, width, LANES):
+                share = load(weights, 0, t)
+                store(load(sums, c, t) + share * load(values, row, t), sums, c, t)
+            nearest[c] = max(nearest[c], values[row, total])
+
+
+@serial()
+def _columns(items, here, within, active, sums, nearest, graph, K, of_place, table):
+    """Write all features of a user's candidates, column by column."""
+    count, n_known = len(items), graph.known.shape[1]
+    known, alike = 5 * K - 4, 5 * K - 4 + n_known  # the first of these columns
+    whole = alike + K * K + K - 1
+    floor = spread_over(FLOOR, table)
+    for c in range(count):
+        v = items[c]
+        for s in range(K - 1):
+            inside = np.float32(within[v] >> s & 1)
+            ratio = K + (K - 1) * (K - 2) // 2 + s  # of the target to behaviour s
+            table[s, c] = inside
+            table[K - 1 + s, c] = inside * graph.known[v, K - 1]
+            table[2 * (K - 1) + s, c] = inside * graph.known[v, ratio]
+            table[3 * (K - 1) + s, c] = inside * active[s]
+        for t in range(n_known):
+            table[known + t, c] = graph.known[v, t]
+        for t in range(K * K + K - 1):
+            table[alike + t, c] = sums[c, t]
+        g = np.float32(0)
+        for t in range(K * K + K - 1, K * K + 2 * K - 1):
+            g += sums[c, t]
+        table[whole, c], table[whole + 1, c] = g, nearest[c]
+    for s in range(K):
+        table[4 * (K - 1) + s, :count] = active[s]
+    _places(table[whole, :count], of_place, table[whole + 2])
+    _places(table[alike, :count], of_place, table[whole + 3])
+    _standardised(here, table[whole + 4])
+    _places(here, of_place, table[whole + 5])
+    for t in range(alike, whole + 2):
+        for c in range(0, count, LANES):
+            store(logarithm(load(table, t, c) + floor), table, t, c)
+
+
+@parallel()
+def describe(
+    users,
+    own,
+    graph,
+    K,
+    width,
+    first_indptr,
+    first_items,
+    first_scores,
+    best,
+    best_scores,
+    indptr,
+    of_place,
+    form,
+    items,
+    features,
+    result,
+):
+    """Candidates of each user by rising number: the first ones and the model's best.
+
+    Written from indptr[w] on: items, and features (where it has rows) or f (where `result` has).
+    """
+    n_items = len(graph.known)
+    most, wide = graph.items.shape[1], graph.values.shape[1]
+    rows, outer, bias, linear = form
+    pieces = min(len(users), PIECES)
+    for piece in nb.prange(pieces):
+        room = 0
+        low, high = piece * len(users) // pieces, (piece + 1) * len(users) // pieces
+        for w in range(low, high):
+            room = max(room, indptr[w + 1] - indptr[w])
+        room = -(-room // LANES) * LANES
+        listed = np.zeros(n_items // WORD + 1, np.int64)
+        within, mine = np.zeros(n_items, np.int64), np.empty(n_items, np.int32)
+        slots = np.full(n_items + 1, -1, np.int32)
+        score_of = np.empty(n_items, first_scores.dtype)
+        hits = np.empty(most + 1, np.int64)
+        shares, active = np.empty(K, np.float32), np.empty(K, np.float32)
+        weights = np.zeros((1, wide), np.float32)
+        sums, nearest = np.zeros((room, wide), np.float32), np.zeros(room, np.float32)
+        table, found = np.zeros((width, room), np.float32), np.zeros((1, room), np.float32)
+        here = np.empty(room, first_scores.dtype)
+        for w in range(low, high):
+            u = users[w]
+            for e in range(first_indptr[w], first_indptr[w + 1]):
+                add_to(listed, first_items[e])
+                score_of[first_items[e]] = first_scores[e]
+            for n in range(best.shape[1]):
+                if best[w, n] >= 0:
+                    add_to(listed, best[w, n])
+                    score_of[best[w, n]] = best_scores[w, n]
+            mine_here = items[indptr[w] : indptr[w + 1]]
+            count = emit(listed, mine_here)
+            if count == 0:
+                continue
+            for c in range(count):
+                slots[mine_here[c]] = c
+                here[c] = score_of[mine_here[c]]
+            for s in range(K):
+                size = own.indptr[u * K + s + 1] - own.indptr[u * K + s]
+                active[s] = np.log1p(np.float32(size))
+                shares[s] = np.float32(1) / np.float32(max(size, 1))
+            touched = mine[: _touch(u, own, K, within, mine)]
+            sums[:count] = 0
+            nearest[:count] = 0
+            _sum_up(touched, within, shares, graph, K, slots, hits, weights, sums, nearest)
+            _columns(
+                mine_here, here[:count], within, active, sums, nearest, graph, K, of_place, table
+            )
+            if len(features):
+                for c in range(count):
+                    for t in range(width):
+                        features[indptr[w] + c, t] = table[t, c]
+            if len(result):
+                score(table, count, rows, outer, bias, linear, found)
+                result[indptr[w] : indptr[w + 1]] = found[0, :count]
+            for c in range(count):
+                slots[mine_here[c]] = -1
+            for i in touched:
+                within[i] = 0

@@ -9,6 +9,7 @@ overlapping arrays. With a line as a type of its own, a kernel says what stays i
     total(line)                            # sum of the lanes, in a fixed order
 
     number(x, n, j)                        # x[n, j] alone
+    expect(x, n, j)                        # begin to fetch its cache line, for later
 
     larger(line, line)                     # the larger of each lane's two
     bits = above(line, line)               # int64, bit j set where lane j is higher; NaN never is
@@ -133,6 +134,24 @@ def number(typingctx, x, row, column):
         return _widened(builder, value, context.get_value_type(element), INDEX)
 
     return element(x, types.int64, types.int64), codegen
+
+
+@intrinsic
+def expect(typingctx, x, row, column):
+    """Have the cache line of x[row, column] fetched; nothing waits for it."""
+
+    def codegen(context, builder, signature, values):
+        pointer = _pointer(context, builder, x, *values, ir.IntType(8))
+        arguments = [
+            pointer,
+            *(ir.Constant(INDEX, value) for value in (0, 3, 1)),
+        ]  # read, keep, data
+        kind = ir.FunctionType(ir.VoidType(), [one.type for one in arguments])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", (pointer.type,), kind)
+        builder.call(prefetch, arguments)
+        return context.get_dummy_value()
+
+    return types.void(x, types.int64, types.int64), codegen
 
 
 def _widened(builder, value, wide, bits):

@@ -12,28 +12,19 @@ import numba as nb
 import numpy as np
 
 from ..kernels.jit import parallel, serial
-from ..kernels.simd import load, logarithm, spread_over, store
-from .nominate import LANES, PIECES, WORD, add_to, emit
+from ..kernels.simd import load, logarithm, lowest, spread_over, store
+from .nominate import AHEAD, LANES, PIECES, WORD, add_to, emit, expect_row
+from .places import places, scratch
 from .score import score
 
 FLOOR = np.float32(1e-6)  # added to two-hop sums before the logarithm; they are 1e-5 … 1e-1
+
+GROUP = 32  # own items whose lists are searched at a time: what is found stays in L2
 
 
 def lanes(n_behaviors: int) -> int:
     """Numbers of a neighbour that the second pass reads; see `funnel`."""
     return n_behaviors**2 + 2 * n_behaviors
-
-
-# Counts in float32 are exact below 2²⁴ in any order; so the loop vectorises, and is 8 × a sort.
-@serial(fastmath={"reassoc"})
-def _places(values, of_place, result):
-    """of_place of the number of higher values than each one."""
-    one, none = np.float32(1), np.float32(0)
-    for c in range(len(values)):
-        mine, higher = values[c], none
-        for j in range(len(values)):
-            higher += one if values[j] > mine else none
-        result[c] = of_place[int(higher)]
 
 
 @serial()
@@ -72,35 +63,59 @@ def _touch(u, own, K, within, mine):
 
 
 @serial()
-def _sum_up(mine, within, shares, graph, K, slots, hits, weights, sums, nearest):
-    """Add what the own items hand to the candidates: rows of `sums`, by their slots."""
+def _sum_up(mine, within, shares, graph, K, slots, hits, ends, weights, sums, nearest):
+    """Add what the own items hand to the candidates: rows of `sums`, by their slots.
+
+    First some lists are searched for candidates, then what is said of them is read: by then it has
+    been fetched, all at a time.
+    """
     near, values = graph.items, graph.values
-    most, width = near.shape[1], values.shape[1]
+    every = near.reshape(-1)
+    most, width, group = near.shape[1], values.shape[1], len(weights)
     alike, stages, total = K * K, K * K + K - 1, K * K + 2 * K - 1
-    for i in mine:
-        for t in range(width):
-            weights[0, t] = 0
-        for s in range(K):
-            if within[i] >> s & 1:
-                for b in range(K):
-                    weights[0, s * K + b] = shares[s]
-                if s:
-                    weights[0, alike + s - 1] = shares[s]
-                weights[0, stages + s] = graph.stages[s] * shares[s]
+    for first in range(0, len(mine), group):
+        count = min(group, len(mine) - first)
         found = 0
-        for j in range(most):  # a choice without branches: which are candidates is hard to foresee
-            hits[found] = j
-            found += slots[near[i, j]] >= 0
-        for n in range(found):
-            row, c = i * most + hits[n], slots[near[i, hits[n]]]
-            for t in range(0, width, LANES):
-                share = load(weights, 0, t)
-                store(load(sums, c, t) + share * load(values, row, t), sums, c, t)
-            nearest[c] = max(nearest[c], values[row, total])
+        for n in range(count):
+            i = mine[first + n]
+            for t in range(width):
+                weights[n, t] = 0
+            for s in range(K):
+                if within[i] >> s & 1:
+                    for b in range(K):
+                        weights[n, s * K + b] = shares[s]
+                    if s:
+                        weights[n, alike + s - 1] = shares[s]
+                    weights[n, stages + s] = graph.stages[s] * shares[s]
+            if first + n + AHEAD < len(mine):
+                expect_row(near, mine[first + n + AHEAD], 0, most)
+            before = found
+            for start in range(0, most, LANES):
+                # Bits, not branches: which are candidates is hard to foresee.
+                bits = np.int64(0)
+                for j in range(LANES):
+                    bits |= np.int64(slots[near[i, start + j]] >= 0) << j
+                while bits:
+                    hits[found] = i * most + start + lowest(bits)
+                    bits &= bits - 1
+                    found += 1
+            ends[n] = found
+            for h in range(before, found):
+                expect_row(values, hits[h], 0, width)
+        h = 0
+        for n in range(count):
+            while h < ends[n]:
+                row = hits[h]
+                c = slots[every[row]]
+                for t in range(0, width, LANES):
+                    share = load(weights, n, t)
+                    store(load(sums, c, t) + share * load(values, row, t), sums, c, t)
+                nearest[c] = max(nearest[c], values[row, total])
+                h += 1
 
 
 @serial()
-def _columns(items, here, within, active, sums, nearest, graph, K, of_place, table):
+def _columns(items, here, within, active, sums, nearest, graph, K, of_place, work, table):
     """Write all features of a user's candidates, column by column."""
     count, n_known = len(items), graph.known.shape[1]
     known, alike = 5 * K - 4, 5 * K - 4 + n_known  # the first of these columns
@@ -125,10 +140,10 @@ def _columns(items, here, within, active, sums, nearest, graph, K, of_place, tab
         table[whole, c], table[whole + 1, c] = g, nearest[c]
     for s in range(K):
         table[4 * (K - 1) + s, :count] = active[s]
-    _places(table[whole, :count], of_place, table[whole + 2])
-    _places(table[alike, :count], of_place, table[whole + 3])
+    places(table[whole, :count], of_place, work, table[whole + 2])
+    places(table[alike, :count], of_place, work, table[whole + 3])
     _standardised(here, table[whole + 4])
-    _places(here, of_place, table[whole + 5])
+    places(here, of_place, work, table[whole + 5])
     for t in range(alike, whole + 2):
         for c in range(0, count, LANES):
             store(logarithm(load(table, t, c) + floor), table, t, c)
@@ -171,9 +186,9 @@ def describe(
         within, mine = np.zeros(n_items, np.int64), np.empty(n_items, np.int32)
         slots = np.full(n_items + 1, -1, np.int32)
         score_of = np.empty(n_items, first_scores.dtype)
-        hits = np.empty(most + 1, np.int64)
+        hits, ends = np.empty(GROUP * most + 1, np.int64), np.empty(GROUP, np.int64)
         shares, active = np.empty(K, np.float32), np.empty(K, np.float32)
-        weights = np.zeros((1, wide), np.float32)
+        weights, work = np.empty((GROUP, wide), np.float32), scratch(room)
         sums, nearest = np.zeros((room, wide), np.float32), np.zeros(room, np.float32)
         table, found = np.zeros((width, room), np.float32), np.zeros((1, room), np.float32)
         here = np.empty(room, first_scores.dtype)
@@ -200,9 +215,19 @@ def describe(
             touched = mine[: _touch(u, own, K, within, mine)]
             sums[:count] = 0
             nearest[:count] = 0
-            _sum_up(touched, within, shares, graph, K, slots, hits, weights, sums, nearest)
+            _sum_up(touched, within, shares, graph, K, slots, hits, ends, weights, sums, nearest)
             _columns(
-                mine_here, here[:count], within, active, sums, nearest, graph, K, of_place, table
+                mine_here,
+                here[:count],
+                within,
+                active,
+                sums,
+                nearest,
+                graph,
+                K,
+                of_place,
+                work,
+                table,
             )
             if len(features):
                 for c in range(count):

@@ -91,7 +91,7 @@ class Limits(NamedTuple):
 
 class _Graph(NamedTuple):
     items: Array  # (I, n) uint32: neighbours; I, which is no item, where there are fewer
-    choosing: Array  # (I, K + 1, n): Σ_{s≤a≤b} T_ab for each s, T_11
+    choosing: Array  # (I, (K + 1)·n): a list's Σ_{s≤a≤b} T_ab for each s, and its T_11
     values: Array  # (I·n, W): T_ab, K − 1 times T_11, Σ_{s≤a≤b} T_ab for each s, Σ_ab T_ab, 0 …
     stages: Array  # (K,) c_s
     known: Array  # (I, K + K(K−1)/2): log(1 + train interactions), logs of their ratios
@@ -124,7 +124,7 @@ class Funnel:
         width = -(-lanes(K) // LANES) * LANES
         near: Neighbours = neighbours(data, self.most, 4 * (width + K + 2))
         sizes = np.diff(near.indptr)
-        n = max(int(sizes.max(initial=0)), 1)
+        n = -(-max(int(sizes.max(initial=0)), 1) // LANES) * LANES
         by_pair = near.values.reshape(-1, K, K)
         upper = np.triu(np.ones((K, K), np.float32))
         from_stage = np.stack(
@@ -152,7 +152,7 @@ class Funnel:
         ]
         return _Graph(
             items,
-            choosing,
+            choosing.reshape(data.n_items, -1),
             values.reshape(-1, width),
             stages.astype(np.float32),
             np.column_stack([np.log1p(counts), *ratios]).astype(np.float32),

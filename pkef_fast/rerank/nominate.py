@@ -10,11 +10,14 @@ import numba as nb
 import numpy as np
 
 from ..kernels.jit import parallel, serial
-from ..kernels.simd import above, load, lowest, zero
+from ..kernels.memory import LINE
+from ..kernels.simd import above, expect, larger, load, lowest, spread_over, store
 
 PIECES = 64  # of the users of a call: each has tables of its own, whatever the number of threads
 WORD = 64  # items of a word of a bitmap
 LANES = 16  # float32 of a line
+SMALLEST = np.float32(1e-45)  # above 0
+AHEAD = 2  # lists that are fetched while one is read
 
 
 @serial()
@@ -35,54 +38,63 @@ def _at_least(values, least):
 
 
 @serial()
-def _nth_largest(values, n):
-    """The n-th largest of more than n values above 0: bit by bit, as such floats sort by bits."""
-    value = np.zeros(1, np.float32)
-    bits = value.view(np.int32)
+def _threshold(values, n, most):
+    """A number that n or more values reach, at most `most` of them if there is such a one.
+
+    There are more than n values above 0. Bit by bit, for such floats sort as their bits; the last
+    one tried is the n-th largest.
+    """
+    number = np.zeros(1, np.float32)
+    bits = number.view(np.int32)
     for place in range(30, -1, -1):
         bits[0] |= np.int32(1) << place
-        # Bits of infinity and beyond count nothing, for every sum is finite.
-        count = _at_least(values, value[0])
+        # Bits beyond infinity are reached by none.
+        count = _at_least(values, number[0])
         if count < n:
             bits[0] ^= np.int32(1) << place
-        elif count == n:  # the n largest are told apart: the least of them is as good
+        elif count <= most:
             break
-    return value[0]
+    return number[0]
 
 
 @serial()
-def _choose(sums, column, most, listed, taken, keys, places):
-    """List the `most` items with the largest sums above 0 of those neither listed nor taken.
+def _choose(sums, column, most, highest, keys, places):
+    """The `most` items with the largest sums above 0, of equal ones the lowest numbers.
 
-    Of equal sums the lowest numbers.
+    They are written to `places`; returns how many. `highest` is scratch for a quarter of the sums.
     """
+    if most == 0:
+        return 0
+    # As many items as there are high ones among the highest of each four, or more, are as high.
+    for start in range(0, sums.shape[1], WORD):
+        a, b = load(sums, column, start), load(sums, column, start + LANES)
+        c, d = load(sums, column, start + 2 * LANES), load(sums, column, start + 3 * LANES)
+        store(larger(larger(a, b), larger(c, d)), highest, 0, start // 4)
+    least = np.zeros(1, np.float32)
+    if _at_least(highest[0], SMALLEST) > most:
+        least[0] = _threshold(highest[0], most, 2 * most)
+        least.view(np.int32)[0] -= 1  # the next number below
     found = 0
-    nothing = zero(sums)
-    for word in range(len(listed)):
-        free = ~(listed[word] | taken[word])
-        for part in range(0, WORD, LANES):
-            start = word * WORD + part
-            bits = above(load(sums, column, start), nothing) & (free >> part) & 0xFFFF
-            while bits:
-                v = start + lowest(bits)
-                bits &= bits - 1
-                keys[found], places[found] = sums[column, v], v
-                found += 1
-    least, room = np.float32(0), found
-    if found > most:
-        if most == 0:
-            return
-        least = _nth_largest(keys[:found], most)
-        room = most - found  # of sums that are equal to the least
-        for t in range(found):
-            room += keys[t] <= least
+    floor = spread_over(least[0], sums)
+    for start in range(0, sums.shape[1], LANES):
+        bits = above(load(sums, column, start), floor)
+        while bits:
+            v = start + lowest(bits)
+            bits &= bits - 1
+            keys[found], places[found] = sums[column, v], v
+            found += 1
+    if found <= most:
+        return found
+    exact = _threshold(keys[:found], most, most)
+    equal = most  # how many of the sums that are equal to the least are chosen
     for t in range(found):
-        if keys[t] == least:
-            room -= 1
-            if room < 0:
-                continue
-        if keys[t] >= least:
-            add_to(listed, places[t])
+        equal -= keys[t] > exact
+    chosen = 0
+    for t in range(found):
+        places[chosen] = places[t]
+        chosen += keys[t] > exact or (keys[t] == exact and equal > 0)
+        equal -= keys[t] == exact
+    return chosen
 
 
 @serial()
@@ -99,40 +111,65 @@ def emit(bitmap, items):
     return count
 
 
+@serial()
+def expect_row(x, row, first, last):
+    """Have x[row, first : last] fetched, for later."""
+    for t in range(first, last, LINE // x.itemsize):
+        expect(x, row, t)
+
+
+@serial()
+def _gather(u, own, graph, K, sums):
+    """Add what the own items of a user hand on: g, and x_1."""
+    near, weights = graph.items, graph.choosing
+    most = near.shape[1]
+    last = own.indptr[u * K + K]
+    for s in range(K):
+        begin, end = own.indptr[u * K + s], own.indptr[u * K + s + 1]
+        share = np.float32(1) / np.float32(max(end - begin, 1))
+        stage = graph.stages[s] * share
+        for e in range(begin, end):
+            if e + AHEAD < last:
+                following = own.indices[e + AHEAD]
+                expect_row(near, following, 0, most)
+                expect_row(weights, following, s * most, (s + 1) * most)
+                if s == 0:
+                    expect_row(weights, following, K * most, (K + 1) * most)
+            i = own.indices[e]
+            for j in range(most):
+                sums[0, near[i, j]] += stage * weights[i, s * most + j]
+            if s == 0:
+                for j in range(most):
+                    sums[1, near[i, j]] += share * weights[i, K * most + j]
+
+
 @parallel()
 def nominate(users, own, graph, from_graph, from_alike, K, starts, counts, items):
     """items[starts[w]…] and how many: own auxiliary items, the best by g and by x_1, not bought."""
     n_items = len(graph.known)
-    words = -(-(n_items + 1) // WORD)
-    near, weights = graph.items, graph.choosing
+    words = n_items // WORD + 1
     pieces = min(len(users), PIECES)
     for piece in nb.prange(pieces):
         sums = np.zeros((2, words * WORD), np.float32)
-        listed, taken = np.zeros((2, words), np.int64)
-        keys, places = np.empty(n_items, np.float32), np.empty(n_items, np.int32)
+        listed = np.zeros(words, np.int64)
+        highest = np.empty((1, words * WORD // 4), np.float32)
+        keys, places = np.empty(n_items + 1, np.float32), np.empty(n_items + 1, np.int32)
         for w in range(piece * len(users) // pieces, (piece + 1) * len(users) // pieces):
             u = users[w]
-            for s in range(K):
-                begin, end = own.indptr[u * K + s], own.indptr[u * K + s + 1]
-                share = np.float32(1) / np.float32(max(end - begin, 1))
-                stage = graph.stages[s] * share
-                for e in range(begin, end):
-                    i = own.indices[e]
-                    if s < K - 1:
-                        add_to(listed, i)
-                    else:
-                        add_to(taken, i)
-                    for j in range(near.shape[1]):
-                        sums[0, near[i, j]] += stage * weights[i, s, j]
-                    if s == 0:
-                        for j in range(near.shape[1]):
-                            sums[1, near[i, j]] += share * weights[i, K, j]
-            sums[:, n_items:] = 0  # places that are no items' gather what fills up the lists
-            _choose(sums, 0, from_graph, listed, taken, keys, places)
-            _choose(sums, 1, from_alike, listed, taken, keys, places)
-            for word in range(words):
-                listed[word] &= ~taken[word]
-                taken[word] = 0
+            _gather(u, own, graph, K, sums)
+            sums[:, n_items:] = 0  # what fills up the lists went there
+            for e in range(own.indptr[u * K], own.indptr[u * K + K]):
+                i = own.indices[e]
+                sums[0, i] = sums[1, i] = 0
+                add_to(listed, i)
+            for e in range(own.indptr[u * K + K - 1], own.indptr[u * K + K]):
+                i = own.indices[e]
+                listed[i // WORD] &= ~(np.int64(1) << (i % WORD))
+            for t in range(_choose(sums, 0, from_graph, highest, keys, places)):
+                sums[1, places[t]] = 0
+                add_to(listed, places[t])
+            for t in range(_choose(sums, 1, from_alike, highest, keys, places)):
+                add_to(listed, places[t])
             counts[w] = emit(listed, items[starts[w] : starts[w + 1]])
             sums[:] = 0
 

@@ -10,7 +10,7 @@ import numba as nb
 import numpy as np
 
 from ..data.dataset import Array, Csr, Dataset
-from ..data.patterns import rows_of, union
+from ..data.patterns import offsets, rows_of
 from ..device import Device, device
 from ..errors import InputError
 from ..kernels.jit import parallel
@@ -262,7 +262,7 @@ class Reranked:
             _rank(*found, values, rows, wanted, *hidden, *here, listed)
             far = np.flatnonzero(~listed)  # behind all candidates: where the base has it
             if len(far):
-                before = union([rows_of(one, rows[far]) for one in (hidden, found)], self.n_items)
+                before = _both(rows_of(hidden, rows[far]), rows_of(found, rows[far]))
                 each = np.arange(len(far))
                 more, here[1, far] = base.of(rows[far]).ranks(each, wanted[far], before)
                 here[0, far] += more
@@ -285,7 +285,7 @@ class Reranked:
             sizes = _best(*found, values, *hidden, best, best_scores)
             few = np.flatnonzero(sizes < k)
             if len(few):
-                before = union([rows_of(one, few) for one in (hidden, found)], self.n_items)
+                before = _both(rows_of(hidden, few), rows_of(found, few))
                 _append(base.of(few), k, before, found, values, few, sizes, best, best_scores)
             items[places], scores[places] = best[rows], best_scores[rows]
         return items, scores
@@ -326,6 +326,34 @@ def _merged(base: Array, found: Csr, learned: Array) -> Array:
     merged = np.empty(base.shape, np.float64)
     _merge(base, *found, learned, merged)
     return merged
+
+
+def _both(a: Csr, b: Csr) -> Csr:
+    """Rows with the items of a and of b."""
+    counts = np.zeros(len(a.indptr) - 1, np.int64)
+    items = np.empty(len(a.indices) + len(b.indices), np.int32)
+    kept = np.zeros(len(items), bool)
+    _unite(*a, *b, counts, items, kept)
+    return Csr(offsets(counts), items[kept])
+
+
+@parallel()
+def _unite(a_indptr, a_items, b_indptr, b_items, counts, items, kept):
+    """The union of each two rising rows from where both begin, `kept` as long as it is."""
+    for n in nb.prange(len(counts)):
+        i, j, start = a_indptr[n], b_indptr[n], a_indptr[n] + b_indptr[n]
+        at = start
+        while i < a_indptr[n + 1] or j < b_indptr[n + 1]:
+            if j == b_indptr[n + 1] or (i < a_indptr[n + 1] and a_items[i] < b_items[j]):
+                items[at] = a_items[i]
+                i += 1
+            else:
+                items[at] = b_items[j]
+                i += i < a_indptr[n + 1] and a_items[i] == b_items[j]
+                j += 1
+            kept[at] = True
+            at += 1
+        counts[n] = at - start
 
 
 @parallel()

@@ -22,9 +22,10 @@ CHUNK = 256  # candidates whose features are laid out by column at a time
 
 
 class Form(NamedTuple):
-    """f with the standardisation folded in: rows (H′, F + 1) over [features, 1], w (1, H′), b.
+    """f with the standardisation folded in: rows over [features, 1], w (1, H′), b.
 
-    H′ is a multiple of HIDDEN; what is added counts nothing. A linear f is its first row.
+    Rows (H′/HIDDEN, (F + 1)·HIDDEN) hold what HIDDEN places make of the first feature, then of the
+    second, …. H′ is a multiple of HIDDEN; what is added counts nothing. A linear f is one place.
     """
 
     rows: Array
@@ -35,7 +36,7 @@ class Form(NamedTuple):
     @classmethod
     def empty(cls, width: int) -> Form:
         """An f of nothing, where none is asked for."""
-        shapes = (HIDDEN, width + 1), (1, HIDDEN)
+        shapes = (1, (width + 1) * HIDDEN), (1, HIDDEN)
         return cls(*(np.zeros(shape, np.float32) for shape in shapes), np.float32(0), False)
 
     @classmethod
@@ -50,9 +51,10 @@ class Form(NamedTuple):
         folded = inner.astype(np.float64) * weights.scale[:, None]
         constant = bias - weights.mean.astype(np.float64) @ folded
         more = -len(outer) % HIDDEN
-        rows = np.pad(np.concatenate([folded.T, constant[:, None]], axis=1), ((0, more), (0, 0)))
+        columns = np.pad(np.concatenate([folded, constant[None]]), ((0, 0), (0, more)))
+        rows = columns.reshape(len(columns), -1, HIDDEN).transpose(1, 0, 2)
         return cls(
-            np.ascontiguousarray(rows, np.float32),
+            np.ascontiguousarray(rows, np.float32).reshape(len(rows), -1),
             np.pad(outer, (0, more)).astype(np.float32)[None],
             outer_bias,
             linear,
@@ -60,31 +62,34 @@ class Form(NamedTuple):
 
 
 @inlined()
-def _activated(table, sums, linear):
-    return sums if linear else larger(sums, zero(table))
+def _added(total, sums, outer, place, linear, table):
+    """total + w of a hidden place times what it passes on."""
+    passed = sums if linear else larger(sums, zero(table))
+    return total + spread_over(number(outer, 0, place), table) * passed
 
 
 @serial()
 def score(table, count, rows, outer, bias, linear, result):
     """result (1, ≥ count up to a line) = f of the columns of table (F, …)."""
-    last = rows.shape[1] - 1
+    last = rows.shape[1] - HIDDEN
     for c in range(0, count, LANES):
         total = spread_over(bias, table)
-        for h in range(0, len(rows), HIDDEN):
-            s0 = spread_over(number(rows, h, last), table)
-            s1 = spread_over(number(rows, h + 1, last), table)
-            s2 = spread_over(number(rows, h + 2, last), table)
-            s3 = spread_over(number(rows, h + 3, last), table)
-            for k in range(last):
-                x = load(table, k, c)
-                s0 = s0 + spread_over(number(rows, h, k), table) * x
-                s1 = s1 + spread_over(number(rows, h + 1, k), table) * x
-                s2 = s2 + spread_over(number(rows, h + 2, k), table) * x
-                s3 = s3 + spread_over(number(rows, h + 3, k), table) * x
-            total = total + spread_over(number(outer, 0, h), table) * _activated(table, s0, linear)
-            total = total + spread_over(number(outer, 0, h + 1), table) * _activated(table, s1, linear)
-            total = total + spread_over(number(outer, 0, h + 2), table) * _activated(table, s2, linear)
-            total = total + spread_over(number(outer, 0, h + 3), table) * _activated(table, s3, linear)
+        for group in range(len(rows)):
+            h = group * HIDDEN
+            s0 = spread_over(number(rows, group, last), table)
+            s1 = spread_over(number(rows, group, last + 1), table)
+            s2 = spread_over(number(rows, group, last + 2), table)
+            s3 = spread_over(number(rows, group, last + 3), table)
+            for k in range(0, last, HIDDEN):
+                x = load(table, k // HIDDEN, c)
+                s0 = s0 + spread_over(number(rows, group, k), table) * x
+                s1 = s1 + spread_over(number(rows, group, k + 1), table) * x
+                s2 = s2 + spread_over(number(rows, group, k + 2), table) * x
+                s3 = s3 + spread_over(number(rows, group, k + 3), table) * x
+            total = _added(total, s0, outer, h, linear, table)
+            total = _added(total, s1, outer, h + 1, linear, table)
+            total = _added(total, s2, outer, h + 2, linear, table)
+            total = _added(total, s3, outer, h + 3, linear, table)
         store(total, result, 0, c)
 
 

@@ -179,7 +179,7 @@ def adam(form, rng):
 
 
 def rank(form, rng):
-    """Ranks by all three scorers and lists by one, over more items than a tile."""
+    """Ranks by all scorers and lists by one, over more items than a tile."""
     users, seen = np.arange(20, dtype=np.int32), pattern(rng, 20, 140, 0.1)
     items = rng.integers(0, 140, 20).astype(np.int32)
     left, right, a, b = draws(rng, 20, 8), draws(rng, 140, 8), draws(rng, 20, 2), draws(rng, 140, 2)
@@ -188,9 +188,11 @@ def rank(form, rng):
         rank_contract.DotScorer(left, right),
         rank_contract.GatedScorer(left, right, a, b, a, b),
         rank_contract.InteractionScorer(*tables, 1, a, b, 0.3, 2.0),
+        rank_contract.RowsScorer(draws(rng, 20, 140)),
     ):
         form.ranks(scorer, users, items, *seen)
     form.top_k(rank_contract.DotScorer(left, right), users[:2], 70, *seen)
+    form.survey(rank_contract.DotScorer(left, right), users, 3, *seen, np.arange(21), items)
 
 
 EVERY: dict[str, Callable] = {

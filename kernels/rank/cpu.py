@@ -537,7 +537,7 @@ def survey(scorer, users, k, seen_indptr, seen_indices, asked_indptr, asked_item
     values = np.full((len(users), k), -np.inf, float_type(scorer))
     found = np.empty(len(asked_items), float_type(scorer))
     none = np.zeros(len(users), np.int32)
-    asked = np.ascontiguousarray(asked_indptr, np.int64), asked_items, found
+    asked = np.ascontiguousarray(asked_indptr, np.int64), asked_items.astype(np.int32), found
     if k or len(found):
         _run(TOP, scorer, users, none, seen_indptr, seen_indices, asked, none, none, values, best)
     return best, values, found

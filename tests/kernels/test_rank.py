@@ -16,14 +16,17 @@ from pkef_fast.kernels.rank import (
     DotScorer,
     GatedScorer,
     InteractionScorer,
+    RowsScorer,
     cpu,
     cuda,
+    finite,
+    of_users,
     reference,
 )
 
 EACH = pytest.mark.parametrize("kernels", forms("rank"))
 FAST = pytest.mark.parametrize("kernels", forms("rank", "cpu", "emulator", "gpu"))
-KINDS = ("dot", "gated", "interaction")
+KINDS = ("dot", "gated", "interaction", "rows")
 EACH_KIND = pytest.mark.parametrize("kind", KINDS)
 DTYPES = (np.float32, np.float64)
 
@@ -40,6 +43,8 @@ def scorer(kind, seed, n_users, n_items, d, k, dtype, spread=1.0):
 
     if kind == "dot":
         return DotScorer(normal(n_users, d), normal(n_items, d))
+    if kind == "rows":
+        return RowsScorer(normal(n_users, n_items))
     if kind == "gated":
         return GatedScorer(
             normal(n_users, d),
@@ -96,6 +101,8 @@ def of_items(one, items):
             item_tables=np.ascontiguousarray(one.item_tables[:, items]),
             item_logits=one.item_logits[items],
         )
+    if isinstance(one, RowsScorer):
+        return RowsScorer(np.ascontiguousarray(one.rows[:, items]))
     names = [name for name in ("right", "item_logits", "item_scale") if hasattr(one, name)]
     return one._replace(**{name: getattr(one, name)[items] for name in names})
 
@@ -122,7 +129,7 @@ def best_by_sorting(s, users, k, indptr, indices):
 
 
 def assert_ranked(kernels, one, users, items, indptr, indices, k):
-    """Ranks and the top k of a scorer are those of sorting its own scores."""
+    """Ranks and the top k of a scorer are those of sorting its own scores, and so is a survey."""
     s = kernels.scores(one, users)
     rank, tied = kernels.ranks(one, users, items, indptr, indices)
     wanted = ranks_by_sorting(s, users, items, indptr, indices)
@@ -136,6 +143,17 @@ def assert_ranked(kernels, one, users, items, indptr, indices, k):
     listed = best >= 0
     np.testing.assert_array_equal(values[listed], np.take_along_axis(s, best, 1)[listed])
     assert np.all(values[~listed] == -np.inf)
+    rng = np.random.default_rng(len(users))
+    asked = [np.flatnonzero(rng.random(s.shape[1]) < share) for share in rng.random(len(users))]
+    asked_indptr, asked_items = csr(asked)
+    found = kernels.survey(
+        one, users, k, indptr, indices, asked_indptr.astype(np.int64), asked_items
+    )
+    np.testing.assert_array_equal(found[0], best)
+    np.testing.assert_array_equal(found[1], values)
+    assert found[2].dtype == s.dtype
+    rows = np.repeat(np.arange(len(users)), np.diff(asked_indptr))
+    np.testing.assert_array_equal(found[2], s[rows, asked_items])
 
 
 @EACH
@@ -178,7 +196,9 @@ def test_fast_forms_equal_the_reference(kernels, seed, kind, n_users, n_items, d
     assert np.all(np.isfinite(found))
     # Sums of products of d and of K terms round by d + 3K (cosines: 3d) units of their terms'
     # magnitudes; a logit of ±spread rounds by that many units, which exp passes on.
-    if kind == "interaction":
+    if kind == "rows":
+        size = np.zeros(truth.shape)  # nothing is computed
+    elif kind == "interaction":
         sizes = [abs(one.user_tables[:, u, None] * one.item_tables).sum(-1).max(0) for u in users]
         size = one.score_scale * np.array(sizes)
     else:
@@ -220,6 +240,7 @@ def test_slabs_of_users_change_nothing(kernels, kind, monkeypatch):
             kernels.scores(one, users),
             *kernels.ranks(one, users, items, *rows),
             *kernels.top_k(one, users, 4, *rows),
+            *kernels.survey(one, users, 3, *rows, np.arange(71), items),
         )
 
     whole = everything()
@@ -293,6 +314,32 @@ def test_nobody_and_nothing(kernels, kind):
     users = np.arange(3, dtype=np.int32)
     assert kernels.scores(nothing, users).shape == (3, 0)
     assert kernels.top_k(nothing, users, 2, *csr([[]] * 3))[0].tolist() == [[-1, -1]] * 3
+
+
+@EACH_KIND
+def test_a_scorer_of_some_users_numbers_them_by_place(kind):
+    one = scorer(kind, 21, 12, 9, 4, 3, np.float64)
+    users = np.array([5, 2, 5, 11], np.int32)
+    found = reference.scores(of_users(one, users), np.arange(4))
+    np.testing.assert_array_equal(found, reference.scores(one, users))
+
+
+@EACH_KIND
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_is_sure_to_be_finite(kind, dtype):
+    """Certain of usual tables; never where a score is not finite, or could be by rounding."""
+    one = scorer(kind, 22, 5, 6, 4, 3, dtype, 1000.0)
+    assert finite(one)
+    parts = [n for n, part in enumerate(one) if getattr(part, "ndim", 0)]
+    huge = np.finfo(dtype).max
+    for n in parts:
+        for wrong in (np.nan, np.inf, -np.inf):
+            part = one[n].copy()
+            part.flat[3] = wrong
+            assert not finite(one._replace(**{one._fields[n]: part}))
+    if kind != "rows":
+        large = one._replace(**{one._fields[0]: one[0] * (huge / 10), one._fields[1]: one[1] * 10})
+        assert not finite(large)
 
 
 @EACH
@@ -378,6 +425,7 @@ def test_the_result_does_not_depend_on_the_threads(kind):
                     cpu.scores(one, users),
                     *cpu.ranks(one, users, items, *rows),
                     *cpu.top_k(one, users, 6, *rows),
+                    *cpu.survey(one, users, 6, *rows, np.arange(301), items),
                 )
             )
         finally:
@@ -398,6 +446,7 @@ def test_inputs_are_only_read(kernels, kind):
     kernels.scores(one, users)
     kernels.ranks(one, users, items, *rows)
     kernels.top_k(one, users, 3, *rows)
+    kernels.survey(one, users, 3, *rows, np.arange(10), items)
     assert [array.tobytes() for array in arrays] == before
 
 

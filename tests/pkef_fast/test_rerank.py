@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numba
 import numpy as np
 import pytest
 
@@ -20,6 +21,7 @@ from pkef_fast.rerank.funnel import Funnel, Limits, features_of
 from pkef_fast.rerank.learner import Learner, Questions, ndcg, together
 from pkef_fast.rerank.leave_out import draw, hidden
 from pkef_fast.rerank.neighbours import neighbours, nth_largest
+from pkef_fast.rerank.places import places, scratch
 from pkef_fast.rerank.reranker import funnel, graph_of, questions
 
 NAMES = ("view", "collect", "cart", "buy")
@@ -394,6 +396,120 @@ def test_ranks_and_top_k_are_those_of_the_scores(fitted):
         )
         assert tied[n] == np.count_nonzero(scores[n, free] == scores[n, v])
         assert np.array_equal(ranker.scores(users[n : n + 1])[0], scores[n])  # whoever else asks
+
+
+def merged(base, found, learned):
+    """Whole rows of scores: f for candidates, the base's below the least f for all others."""
+    result = base.astype(np.float64)
+    for u, row in enumerate(result):
+        part = slice(found.indptr[u], found.indptr[u + 1])
+        there = row[np.isfinite(row)]
+        if part.stop > part.start and len(there):
+            row += np.float64(learned[part].min()) - 1 - there.max()
+        row[found.items[part]] = learned[part]
+    return result
+
+
+def in_order(row, free):
+    """The free items by falling score and rising number; NaN first, for it counts as higher."""
+    keys = np.where(np.isnan(row), np.inf, row)
+    order = np.lexsort((-np.isnan(row).astype(int), -keys))
+    return order[free[order]]
+
+
+@pytest.mark.parametrize("form", ["mlp", "linear", "constant"])
+@pytest.mark.parametrize("base", ["normal", "ties", "nan", "infinite", "dead"])
+@pytest.mark.parametrize("limits", [Limits(0, 0, 0), Limits(2, 1, 2), Limits(12, 6, 50)])
+def test_ranks_without_rows_are_those_of_whole_rows(base, form, limits):
+    """Ties in f and in the base, seen candidates, lists that go beyond the candidates, NaN."""
+    data, random = shop(n_users=30, n_items=70), np.random.default_rng(1)
+    scores = rng_scores(data)
+    if base != "normal":
+        scores = random.integers(0, 4, scores.shape).astype(np.float32)
+    if base in ("nan", "infinite"):
+        wrong = random.random(scores.shape) < np.linspace(0, 1, data.n_users)[:, None]
+        bad = [np.nan] if base == "nan" else [np.inf, -np.inf]
+        scores[wrong] = random.choice(bad, np.count_nonzero(wrong))
+    if base == "dead":
+        scores[:] = 0
+    source = Funnel(data, 16, limits, 0.1, 0.7)
+    width, hidden_places = source.width, 0 if form == "linear" else 3
+    scale = np.zeros(width) if form == "constant" else np.ones(width)
+    shapes = (width, hidden_places), (hidden_places,), (hidden_places or width,), (1,)
+    weights = learning.Weights(
+        np.zeros(width, np.float32),
+        scale.astype(np.float32),
+        *(random.normal(size=shape).astype(np.float32) for shape in shapes),
+    )
+    ranker = Reranked(ranker_of(scores), source, weights)
+    everybody = np.arange(data.n_users, dtype=np.int32)
+    whole = merged(scores, *ranker.candidates(everybody))
+    np.testing.assert_array_equal(ranker.scores(everybody), whole)
+    users = random.integers(0, data.n_users, 200).astype(np.int32)
+    items = random.integers(0, data.n_items, 200).astype(np.int32)
+    nothing = Csr(np.zeros(data.n_users + 1, np.int32), np.empty(0, np.int32))
+    some = pattern(*np.nonzero(random.random(scores.shape) < 0.4), *scores.shape)
+    for seen in (data.interactions[-1], some, nothing):
+        rank, tied = ranker.ranks(users, items, seen)
+        best, values = ranker.top_k(users, 45, seen)
+        for n, (u, v) in enumerate(zip(users, items, strict=True)):
+            row, free = whole[u], dense(seen, data)[u] == 0
+            listed = [i for i in in_order(row, free) if row[i] > -np.inf][:45]
+            assert best[n].tolist() == listed + [-1] * (45 - len(listed))
+            assert values[n, : len(listed)].tolist() == row[listed].tolist()
+            free[v] = True
+            others = in_order(row, free)
+            others = others[others != v]
+            before = ~(row[others] <= row[v]) | ((row[others] == row[v]) & (others < v))
+            assert rank[n] == np.count_nonzero(before)
+            assert tied[n] == np.count_nonzero(row[others] == row[v])
+    other = ranker_of(ranker.scores(everybody))
+    for a, b in zip(ranker.of(everybody[5:9]).ranks(np.arange(4), items[:4], nothing),
+                    other.ranks(everybody[5:9], items[:4], nothing), strict=True):  # fmt: skip
+        np.testing.assert_array_equal(a, b)
+
+
+def test_f_of_a_candidate_does_not_depend_on_the_others(fitted):
+    """Whoever else is asked for, and however many threads there are: the same bits."""
+    data, model = fitted
+    ranker, source = model.ranker(), model.ranker().source
+    users = np.arange(data.n_users, dtype=np.int32)
+    found, learned = ranker.candidates(users)
+    again, values = source.scored(users, ranker.base.of(users), ranker.form)
+    assert np.array_equal(again.indices, found.items)
+    assert values.tobytes() == learned.tobytes()
+    order = np.random.default_rng(0).permutation(len(learned))
+    assert ranker.learned(found.features[order]).tobytes() == learned[order].tobytes()
+    threads = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        for some in (users[7:8], users[3:40:3]):
+            part, of_part = source.scored(some, ranker.base.of(some), ranker.form)
+            wanted = np.concatenate([learned[found.indptr[u] : found.indptr[u + 1]] for u in some])
+            assert of_part.tobytes() == wanted.tobytes()
+            assert len(part.indices) == len(wanted)
+    finally:
+        numba.set_num_threads(threads)
+
+
+def test_places_are_those_of_a_sort():
+    random = np.random.default_rng(0)
+    of_place = np.arange(500, dtype=np.float32)
+    kinds = (
+        random.normal(size=300),
+        random.integers(-2, 3, 300) * 1.5,
+        np.exp(random.normal(-9, 3, 300)),
+        np.zeros(7),
+        np.array([0.0, -0.0, np.inf, -np.inf, 1e-45, -1e-45]),
+        np.zeros(0),
+    )
+    for values in kinds:
+        for dtype in (np.float32, np.float64):
+            one = values.astype(dtype)
+            result = np.empty(len(one), np.float32)
+            places(one, of_place, scratch(max(len(one), 1)), result)
+            rounded = one.astype(np.float32)
+            assert result.tolist() == (rounded > rounded[:, None]).sum(axis=1).tolist()
 
 
 def test_it_is_saved_and_loaded(fitted, tmp_path):

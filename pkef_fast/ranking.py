@@ -81,15 +81,16 @@ class TableRanker:
 
     def ranks(self, users: Array, items: Array, seen: Csr) -> tuple[Array, Array]:
         """See `Ranker`."""
-        return _call(self.device, "ranks", self.scorer, numbers(users), numbers(items), *seen)
+        arguments = numbers(users), numbers(items), *map(numbers, seen)
+        return _call(self.device, "ranks", self.scorer, *arguments)
 
     def top_k(self, users: Array, k: int, seen: Csr) -> tuple[Array, Array]:
         """See `Ranker`."""
-        return _call(self.device, "top_k", self.scorer, numbers(users), k, *seen)
+        return _call(self.device, "top_k", self.scorer, numbers(users), k, *map(numbers, seen))
 
     def survey(self, users: Array, k: int, seen: Csr, asked: Csr) -> Survey:
         """`top_k`, and the scores of more items, whose rows are by the place of their user."""
-        arguments = numbers(users), k, *seen, *asked
+        arguments = numbers(users), k, *map(numbers, seen), *asked
         return Survey(*_call(self.device, "survey", self.scorer, *arguments))
 
 
@@ -164,7 +165,7 @@ def blocks(users: Array, width: int) -> Iterator[tuple[Array, Array, Array]]:
 
 
 def numbers(values: Array) -> Array:
-    """As the kernels take users and items."""
+    """As the kernels take users, items and patterns; a GPU reads other types as if they were so."""
     return np.ascontiguousarray(values, np.int32)
 
 

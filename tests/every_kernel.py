@@ -263,7 +263,9 @@ def run(operations=tuple(EVERY), make=EmulatorBackend, hosted=False) -> dict[str
             if operation == "common":
                 common(backend, rng)
             elif hosted:
-                EVERY[operation](Hosted(operation, lambda backend=backend: backend), rng)
+                EVERY[operation](
+                    Hosted(operation, lambda backend=backend: backend, back=False), rng
+                )
             else:
                 EVERY[operation](launchers()[operation].Form(backend), rng)
             backend.synchronize()

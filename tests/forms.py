@@ -65,7 +65,15 @@ class Lazy:
 
 
 class Hosted(Lazy):
-    """A GPU's form that takes and gives arrays of NumPy; what it writes in place is copied back."""
+    """A GPU's form that takes and gives arrays of NumPy; what it writes in place is copied back.
+
+    `back` false: results stay on the device. What nobody reads may never have been written there,
+    and to copy it is an error to NVIDIA's initcheck.
+    """
+
+    def __init__(self, operation: str, backend, back: bool = True):
+        super().__init__(operation, backend)
+        self._back = back
 
     def __getattr__(self, name):
         function = getattr(self._form, name)
@@ -83,6 +91,8 @@ class Hosted(Lazy):
             return rebuilt(x, place)
 
         result = function(*map(place, args), **{k: place(v) for k, v in kwargs.items()})
+        if not self._back:
+            return result
         for host, device in placed.values():
             if host.flags.writeable:
                 host[...] = xp.asnumpy(device)

@@ -84,6 +84,10 @@ class Array(NDArrayOperatorsMixin):
             return _made(lambda: np.asarray(self.memory[index]))
         return Array(found)
 
+    @property
+    def T(self):
+        return Array(self.memory.T)
+
     def reshape(self, *shape):
         return Array(self.memory.reshape(*shape))
 

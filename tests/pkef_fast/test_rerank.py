@@ -7,12 +7,13 @@ import dataclasses
 import numba
 import numpy as np
 import pytest
+from recorder import Recorder
 
 from pkef_fast import InputError, Recommender, load_dataset
 from pkef_fast.autograd import Tensor, backward
 from pkef_fast.data import Csr, Dataset, generate
 from pkef_fast.data.patterns import contains, pattern, row_of_each
-from pkef_fast.device import device
+from pkef_fast.device import device, on
 from pkef_fast.kernels.rank import RowsScorer
 from pkef_fast.ranking import TableRanker
 from pkef_fast.rerank import RerankConfig, Reranked, choice, learn, reasons
@@ -396,6 +397,28 @@ def test_ranks_and_top_k_are_those_of_the_scores(fitted):
         )
         assert tied[n] == np.count_nonzero(scores[n, free] == scores[n, v])
         assert np.array_equal(ranker.scores(users[n : n + 1])[0], scores[n])  # whoever else asks
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("model", ["pkef", "graph-rank"])
+def test_a_model_on_another_device_is_re_ranked_alike(model):
+    """On a device whose arrays are not NumPy's and whose kernels take the types that they name."""
+    data = shop()
+    place = on(Recorder(), "recorder")
+    fields = {"d": 8, "epochs": 2, "layers": "1,1,1"} if model == "pkef" else {}
+    models = [
+        Recommender(model, device=one, precision="float64", **fields).fit(data)
+        for one in ("cpu", place)
+    ]
+    few = {"graph": 4, "alike": 2, "model": 2, "epochs": 1, "twin_epochs": 1}
+    for one in models:
+        one.rerank(data, leave_out="target", config=RerankConfig(**few))
+    for protocol in ("paper", "discovery"):
+        one, other = (found.evaluate(data, protocol=protocol) for found in models)
+        np.testing.assert_array_equal(one.ranks, other.ranks)
+        assert one.ranks.min() >= 0
+    lists = [found.ranker().top_k(np.arange(9), 12, data.interactions[-1]) for found in models]
+    np.testing.assert_array_equal(lists[0][0], lists[1][0])
 
 
 def merged(base, found, learned):

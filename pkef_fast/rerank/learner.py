@@ -20,6 +20,7 @@ from ..data.dataset import Array
 from ..device import Device
 from ..evaluation import TOP, gains
 from ..kernels.adam import learning_rate
+from .score import Form, Weights, learned
 
 NOT_THERE = -1e9  # score of a place without a candidate: its share of a softmax is 0
 SCALE_FLOOR = 1e-6
@@ -74,20 +75,6 @@ def together(parts: Sequence[Questions]) -> Questions:
     indptr = np.zeros(len(counts) + 1, np.int64)
     np.cumsum(counts, out=indptr[1:])
     return Questions(indptr, *(np.concatenate([one[c] for one in parts]) for c in (1, 2, 3)))
-
-
-class Weights(NamedTuple):
-    """A learned f: mean, scale (F,) of the features; V (F, H), a (H,), w (H,), b as of the MLP.
-
-    A linear f has H = F hidden places that pass x on: then V and a are empty (F, 0), (0,).
-    """
-
-    mean: Array
-    scale: Array
-    inner: Array
-    inner_bias: Array
-    outer: Array
-    outer_bias: Array
 
 
 # ---- the loss -----------------------------------------------------------------------------------
@@ -179,9 +166,7 @@ class Learner:
         scale = train.features.std(axis=0, dtype=np.float64).astype(np.float32)
         scale = np.where(scale > SCALE_FLOOR, 1 / np.maximum(scale, SCALE_FLOOR), 0)
         scale = scale.astype(np.float32)
-        train, check = (
-            one._replace(features=(one.features - mean) * scale) for one in (train, check)
-        )
+        train = train._replace(features=(train.features - mean) * scale)
         random = np.random.Generator(np.random.PCG64(self.seed))
         parameters = {
             name: Tensor(self.device.place(value), self.device, requires_grad=True)
@@ -199,7 +184,7 @@ class Learner:
                 decay = min(SMOOTH, step / (step + 10))  # the first steps are soon forgotten
                 for name, one in parameters.items():
                     smooth[name] += (1 - decay) * (one.data - smooth[name])
-            scores = self._scores(check.features, smooth)
+            scores = learned(Form.of(self._weights(mean, scale, smooth)), check.features)
             found = mean_loss(check, scores)
             records.append(
                 {
@@ -270,14 +255,6 @@ class Learner:
                 form="pytorch",
             )
         return float(loss.data)
-
-    def _scores(self, features: Array, values: dict[str, Array]) -> Array:
-        linear = self.device.kernels.linear
-        x = features
-        if self.hidden:
-            x = linear.affine(x, values["inner"], values["inner.bias"])
-            x = linear.activate(x, "relu")
-        return linear.affine(x, values["outer"], values["outer.bias"])[:, 0]
 
     def _weights(self, mean, scale, kept) -> Weights:
         width = len(mean)

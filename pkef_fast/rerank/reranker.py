@@ -19,9 +19,9 @@ from ..models.graph_rank import PRESETS as GRAPHS
 from ..ranking import Ranker, TableRanker, blocks, numbers
 from .config import RerankConfig
 from .funnel import Candidates, Funnel, Limits
-from .learner import Learner, Questions, Weights, ndcg, together
+from .learner import Learner, Questions, ndcg, together
 from .leave_out import LeftOut, draw, hidden
-from .score import Form, learned
+from .score import Form, Weights, learned
 
 
 @dataclass(frozen=True)

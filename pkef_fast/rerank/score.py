@@ -14,11 +14,24 @@ import numpy as np
 from ..data.dataset import Array
 from ..kernels.jit import inlined, parallel, serial
 from ..kernels.simd import larger, load, number, spread_over, store, zero
-from .learner import Weights
 
 LANES = 16  # candidates of a line
 HIDDEN = 4  # hidden places at a time: with AVX2 their sums take eight of the sixteen registers
 CHUNK = 256  # candidates whose features are laid out by column at a time
+
+
+class Weights(NamedTuple):
+    """A learned f: mean, scale (F,) of the features; V (F, H), a (H,), w (H,), b as of the MLP.
+
+    A linear f has H = F hidden places that pass x on: then V and a are empty (F, 0), (0,).
+    """
+
+    mean: Array
+    scale: Array
+    inner: Array
+    inner_bias: Array
+    outer: Array
+    outer_bias: Array
 
 
 class Form(NamedTuple):

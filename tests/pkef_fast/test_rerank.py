@@ -24,6 +24,7 @@ from pkef_fast.rerank.leave_out import draw, hidden
 from pkef_fast.rerank.neighbours import neighbours, nth_largest
 from pkef_fast.rerank.places import places, scratch
 from pkef_fast.rerank.reranker import funnel, graph_of, questions
+from pkef_fast.rerank.score import Weights
 
 NAMES = ("view", "collect", "cart", "buy")
 QUICK = {"epochs": 2, "twin_epochs": 1, "hidden": 4, "draws": 1}
@@ -459,7 +460,7 @@ def test_ranks_without_rows_are_those_of_whole_rows(base, form, limits):
     width, hidden_places = source.width, 0 if form == "linear" else 3
     scale = np.zeros(width) if form == "constant" else np.ones(width)
     shapes = (width, hidden_places), (hidden_places,), (hidden_places or width,), (1,)
-    weights = learning.Weights(
+    weights = Weights(
         np.zeros(width, np.float32),
         scale.astype(np.float32),
         *(random.normal(size=shape).astype(np.float32) for shape in shapes),
@@ -714,7 +715,7 @@ def test_each_group_gets_what_its_features_do():
                         ("graph", "taste")):  # fmt: skip
         outer = np.array([float(column.name == name) for column in columns], np.float32)
         width = len(columns)
-        weights = learning.Weights(
+        weights = Weights(
             np.zeros(width, np.float32),
             np.ones(width, np.float32),
             np.zeros((width, 0), np.float32),

@@ -70,7 +70,6 @@ def _sum_up(mine, within, shares, graph, K, slots, hits, ends, weights, sums, ne
     been fetched, all at a time.
     """
     near, values = graph.items, graph.values
-    every = near.reshape(-1)
     most, width, group = near.shape[1], values.shape[1], len(weights)
     alike, stages, total = K * K, K * K + K - 1, K * K + 2 * K - 1
     for first in range(0, len(mine), group):
@@ -96,17 +95,17 @@ def _sum_up(mine, within, shares, graph, K, slots, hits, ends, weights, sums, ne
                 for j in range(LANES):
                     bits |= np.int64(slots[near[i, start + j]] >= 0) << j
                 while bits:
-                    hits[found] = i * most + start + lowest(bits)
+                    j = start + lowest(bits)
                     bits &= bits - 1
+                    hits[found, 0], hits[found, 1] = i * most + j, slots[near[i, j]]
                     found += 1
             ends[n] = found
             for h in range(before, found):
-                expect_row(values, hits[h], 0, width)
+                expect_row(values, hits[h, 0], 0, width)
         h = 0
         for n in range(count):
             while h < ends[n]:
-                row = hits[h]
-                c = slots[every[row]]
+                row, c = hits[h, 0], hits[h, 1]
                 for t in range(0, width, LANES):
                     share = load(weights, n, t)
                     store(load(sums, c, t) + share * load(values, row, t), sums, c, t)
@@ -121,19 +120,23 @@ def _columns(items, here, within, active, sums, nearest, graph, K, of_place, wor
     known, alike = 5 * K - 4, 5 * K - 4 + n_known  # the first of these columns
     whole = alike + K * K + K - 1
     floor = spread_over(FLOOR, table)
+    table[: 4 * (K - 1)] = 0
     for c in range(count):
         v = items[c]
+        inside = within[v]
         for s in range(K - 1):
-            inside = np.float32(within[v] >> s & 1)
-            ratio = K + (K - 1) * (K - 2) // 2 + s  # of the target to behaviour s
-            table[s, c] = inside
-            table[K - 1 + s, c] = inside * graph.known[v, K - 1]
-            table[2 * (K - 1) + s, c] = inside * graph.known[v, ratio]
-            table[3 * (K - 1) + s, c] = inside * active[s]
+            if inside >> s & 1:
+                ratio = K + (K - 1) * (K - 2) // 2 + s  # of the target to behaviour s
+                table[s, c] = 1
+                table[K - 1 + s, c] = graph.known[v, K - 1]
+                table[2 * (K - 1) + s, c] = graph.known[v, ratio]
+                table[3 * (K - 1) + s, c] = active[s]
         for t in range(n_known):
             table[known + t, c] = graph.known[v, t]
-        for t in range(K * K + K - 1):
+    for t in range(K * K + K - 1):
+        for c in range(count):
             table[alike + t, c] = sums[c, t]
+    for c in range(count):
         g = np.float32(0)
         for t in range(K * K + K - 1, K * K + 2 * K - 1):
             g += sums[c, t]
@@ -186,11 +189,11 @@ def describe(
         within, mine = np.zeros(n_items, np.int64), np.empty(n_items, np.int32)
         slots = np.full(n_items + 1, -1, np.int32)
         score_of = np.empty(n_items, first_scores.dtype)
-        hits, ends = np.empty(GROUP * most + 1, np.int64), np.empty(GROUP, np.int64)
+        hits, ends = np.empty((GROUP * most, 2), np.int64), np.empty(GROUP, np.int64)
         shares, active = np.empty(K, np.float32), np.empty(K, np.float32)
         weights, work = np.empty((GROUP, wide), np.float32), scratch(room)
         sums, nearest = np.zeros((room, wide), np.float32), np.zeros(room, np.float32)
-        table, found = np.zeros((width, room), np.float32), np.zeros((1, room), np.float32)
+        columns, found = np.zeros(width * room, np.float32), np.zeros((1, room), np.float32)
         here = np.empty(room, first_scores.dtype)
         for w in range(low, high):
             u = users[w]
@@ -212,6 +215,9 @@ def describe(
                 size = own.indptr[u * K + s + 1] - own.indptr[u * K + s]
                 active[s] = np.log1p(np.float32(size))
                 shares[s] = np.float32(1) / np.float32(max(size, 1))
+            # No wider than the user needs: so it stays in L1 or nearly so.
+            stride = -(-count // LANES) * LANES
+            table = columns[: width * stride].reshape(width, stride)
             touched = mine[: _touch(u, own, K, within, mine)]
             sums[:count] = 0
             nearest[:count] = 0

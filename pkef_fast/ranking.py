@@ -120,7 +120,8 @@ class BlockRanker:
 
     def of(self, users: Array) -> TableRanker:
         """See `Ranker`."""
-        return TableRanker(RowsScorer(self.block(numbers(users)).T), self.device)
+        rows = self.device.xp.transpose(self.block(numbers(users)))
+        return TableRanker(RowsScorer(rows), self.device)
 
     def scores(self, users: Array) -> Array:
         """See `Ranker`."""

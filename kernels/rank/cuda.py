@@ -159,7 +159,7 @@ class Form(Launchers):
         if not isinstance(scorer, RowsScorer):
             return scorer
         unit = self.xp.eye(len(scorer.rows), dtype=scorer.rows.dtype)
-        return DotScorer(unit, self.xp.ascontiguousarray(scorer.rows.T))
+        return DotScorer(unit, self.xp.ascontiguousarray(self.xp.transpose(scorer.rows)))
 
     def scores(self, scorer, users):
         """Scores (b, I) of users against all items."""

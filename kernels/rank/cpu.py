@@ -21,6 +21,7 @@ import numpy as np
 
 from ..jit import parallel, serial
 from ..memory import LINE
+from ..select import nth_largest
 from ..simd import above, load, lowest, spread_over
 from . import EPSILON, DotScorer, GatedScorer, RowsScorer, check_items, float_type, n_items, slots
 
@@ -30,6 +31,7 @@ BLOCK = 4  # users of a micro-kernel: 4 × UNROLL factors stay in the 32 vector 
 UNROLL = 4  # features of a micro-kernel: an accumulator is read and written once for four FMAs
 TILE = 128  # items of a tile: 70 features in float32 take 35 KiB, of the 48 KiB of L1
 CHUNK = TILE  # users of a task; no more than TILE, for their held-out items make one extra tile
+HALVINGS = 12  # of the range of scores in search of a floor
 SLAB = 8192  # users whose features are laid out at a time: bounds the memory
 
 DOT, GATED, INTERACTION, ROWS = 0, 1, 2, 3
@@ -256,70 +258,74 @@ def _count(s, start, own, item, seen):
 
 
 @serial()
-def _worse(s, item, other_s, other_item):
-    return s < other_s or (s == other_s and item > other_item)
-
-
-@serial()
-def _sink(values, items, size):
-    """Restore the heap (the worst of `size` entries on top) after its top has changed."""
-    at = 0
-    while True:
-        child = 2 * at + 1
-        if child >= size:
-            return
-        other = child + 1
-        if other < size and _worse(values[other], items[other], values[child], items[child]):
-            child = other
-        if not _worse(values[child], items[child], values[at], items[at]):
-            return
-        values[at], values[child] = values[child], values[at]
-        items[at], items[child] = items[child], items[at]
-        at = child
-
-
-@serial()
-def _push(out, u, start, values, items, size):
-    """Put the scores of a tile, out[u], into the heap of the k best so far; returns its new size.
-
-    A line of scores is passed over as a whole where none is better than the worst of the k.
-    """
-    k = len(values)
-    none = out.dtype.type(-np.inf)
+def _push(out, u, start, values, items, size, floor):
+    """Append what is above the floor in a tile's scores, out[u]; returns the new size."""
     for j in range(0, TILE, LINE // out.itemsize):
-        floor = values[0] if size == k else none
         bits = above(load(out, u, j), spread_over(floor, out))
         while bits:
             v = j + lowest(bits)
             bits &= bits - 1
-            if size == k:
-                # Items come in rising order, so an equal score is worse than what is there.
-                if out[u, v] > values[0]:
-                    values[0] = out[u, v]
-                    items[0] = start + v
-                    _sink(values, items, k)
-                continue
-            at = size
+            values[size], items[size] = out[u, v], start + v
             size += 1
-            values[at] = out[u, v]
-            items[at] = start + v
-            while at:
-                parent = (at - 1) // 2
-                if not _worse(values[at], items[at], values[parent], items[parent]):
-                    break
-                values[at], values[parent] = values[parent], values[at]
-                items[at], items[parent] = items[parent], items[at]
-                at = parent
     return size
 
 
+# Counts in float32 are exact below 2²⁴ in any order; so the loop vectorises.
+@serial(fastmath={"reassoc"})
+def _at_least(values, least):
+    """How many values are as high as `least`."""
+    one, none = np.float32(1), np.float32(0)
+    count = none
+    for t in range(len(values)):
+        count += one if values[t] >= least else none
+    return count
+
+
 @serial()
-def _sort(values, items, size):
-    """Heap to list: the best first."""
-    for last in range(size - 1, 0, -1):
-        values[0], values[last] = values[last], values[0]
-        items[0], items[last] = items[last], items[0]
-        _sink(values, items, last)
+def _raised(values, items, size, k):
+    """(size, floor): keep what at least k, and soon no more than 1.5·k, of the values reach.
+
+    Whatever comes later has a higher number, so what equals the floor is worse than k others.
+    """
+    low = high = values[0]
+    for t in range(size):
+        low, high = min(low, values[t]), max(high, values[t])
+    for _ in range(HALVINGS):
+        middle = low + (high - low) / 2
+        count = _at_least(values[:size], middle)
+        if count < k:
+            high = middle
+        else:
+            low = middle
+            if count <= k + k // 2:
+                break
+    kept = 0
+    for t in range(size):
+        value, item = values[t], items[t]
+        values[kept], items[kept] = value, item
+        kept += value >= low
+    return kept, low
+
+
+@serial()
+def _best(values, items, size, k, work):
+    """Keep the k best of more, in the order in which they were appended; returns the worst.
+
+    Items were appended by rising number, so that of equal scores the first ones stay.
+    """
+    work[:size] = values[:size]
+    least = nth_largest(work, size, k)
+    equal = k
+    for t in range(size):
+        equal -= values[t] > least
+    kept = 0
+    for t in range(size):
+        value, item = values[t], items[t]
+        if kept < k:
+            values[kept], items[kept] = value, item
+            kept += value > least or (value == least and equal > 0)
+            equal -= value == least
+    return least
 
 
 @serial()
@@ -357,7 +363,7 @@ def _sweep(
     best,
 ):
     """Score all items for the users of `left` (blocks, BLOCK·width), by chunks of users."""
-    width = left.shape[1] // BLOCK
+    width, k = left.shape[1] // BLOCK, values.shape[1]
     for chunk in nb.prange(-(-n_users // CHUNK)):
         first = chunk * CHUNK
         count = min(CHUNK, n_users - first)
@@ -366,7 +372,10 @@ def _sweep(
         out = np.empty(BLOCK * TILE, left.dtype)
         lines = out.reshape(BLOCK, TILE)
         own = np.empty(count, left.dtype)
-        size = np.zeros(count, np.int64)
+        size, floor = np.zeros(count, np.int64), np.full(count, -np.inf, left.dtype)
+        room = k + 2 * max(k, TILE) if k else 0
+        kept, kept_items = np.empty((count, room), left.dtype), np.empty((count, room), np.int32)
+        work = np.empty(room, left.dtype)
         seen = seen_start[first : first + count].copy()
         asked = asked_indptr[first : first + count].copy()
 
@@ -413,15 +422,28 @@ def _sweep(
                     while asked[u] < asked_indptr[n + 1] and asked_items[asked[u]] < stop:
                         asked_scores[asked[u]] = s[asked_items[asked[u]] - start]
                         asked[u] += 1
-                    if values.shape[1]:
+                    if k:
                         for v in hidden:
                             s[v - start] = -np.inf
                         for j in range(stop - start, TILE):
                             lines[u % BLOCK, j] = -np.inf
-                        size[u] = _push(lines, u % BLOCK, start, values[n], best[n], size[u])
-        if use == TOP:
+                        size[u] = _push(
+                            lines, u % BLOCK, start, kept[u], kept_items[u], size[u], floor[u]
+                        )
+                        if size[u] > room - TILE:
+                            size[u], floor[u] = _raised(kept[u], kept_items[u], size[u], k)
+                        if size[u] > room - TILE:  # many are equal
+                            floor[u] = _best(kept[u], kept_items[u], size[u], k, work)
+                            size[u] = k
+        if use == TOP and k:
             for u in range(count):
-                _sort(values[first + u], best[first + u], size[u])
+                if size[u] > k:
+                    _best(kept[u], kept_items[u], size[u], k, work)
+                    size[u] = k
+                order = np.argsort(-kept[u, : size[u]], kind="mergesort")  # stable
+                for place in range(size[u]):
+                    values[first + u, place] = kept[u, order[place]]
+                    best[first + u, place] = kept_items[u, order[place]]
 
 
 def _tiles(scorer, total):

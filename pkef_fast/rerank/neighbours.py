@@ -18,7 +18,8 @@ import numpy as np
 
 from ..data.dataset import Array, Csr, Dataset
 from ..graph import transpose
-from ..kernels.jit import parallel, serial
+from ..kernels.jit import parallel
+from ..kernels.select import nth_largest
 
 PIECES = 64  # of the items: each has sums of its own, whatever the number of threads
 MEMORY = 2**29  # bytes that the lists may take
@@ -84,31 +85,6 @@ def neighbours(dataset: Dataset, most: int, more_bytes: int = 0) -> Neighbours:
     np.cumsum(counts, out=indptr[1:])
     kept = np.arange(most) < counts[:, None]
     return Neighbours(indptr, items[kept], values[kept])
-
-
-@serial()
-def nth_largest(values, count, n):
-    """The n-th largest (n ≥ 1) of values[:count], which are reordered."""
-    low, high, wanted = 0, count - 1, n - 1
-    while low < high:
-        pivot = values[(low + high) // 2]
-        i, j = low, high
-        while i <= j:
-            while values[i] > pivot:
-                i += 1
-            while values[j] < pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if wanted <= j:
-            high = j
-        elif wanted >= i:
-            low = i
-        else:
-            break
-    return values[wanted]
 
 
 @parallel()

@@ -39,7 +39,7 @@ def thinned(dataset: Dataset, counts: dict[str, int], seed: int) -> Dataset:
         keys = np.sort(random.choice(keys_of(csr, dataset.n_items), counts[name], replace=False))
         pairs = np.divmod(keys, dataset.n_items)
         kept.append(pattern(*pairs, dataset.n_users, dataset.n_items))
-    return dataclasses.replace(dataset, interactions=tuple(kept))
+    return dataclasses.replace(dataset, interactions=tuple(kept), times=None)
 
 
 def shops(size: dict[str, int] = TAOBAO, counts: dict[str, int] = COUNTS, draws: dict = DRAWS):

@@ -18,6 +18,7 @@ import numpy as np
 
 from . import checkpoint, evaluation, memory, selection
 from .data.dataset import Csr, Dataset
+from .data.stored import arrays_of, fields_of
 from .device import Device, device
 from .errors import InputError, PkefError, TrainingError, did_you_mean
 from .evaluation import Evaluation
@@ -531,11 +532,7 @@ class Recommender:
         """Write the model, with the train interactions and ids it needs to recommend."""
         model, data = self._ready(), self._train
         arrays = {f"parameter.{name}": array for name, array in model.stored().items()}
-        for k, csr in enumerate(data.interactions):
-            arrays[f"indptr.{k}"], arrays[f"indices.{k}"] = csr
-        for name in ("user_ids", "item_ids"):
-            if getattr(data, name) is not None:
-                arrays[name] = getattr(data, name)
+        arrays |= arrays_of(data)
         facts = {
             "model": self.model_name,
             "config": model.config.as_dict(),
@@ -564,13 +561,9 @@ class Recommender:
             behaviors=behaviors,
             n_users=facts["n_users"],
             n_items=facts["n_items"],
-            interactions=tuple(
-                Csr(arrays[f"indptr.{k}"], arrays[f"indices.{k}"]) for k in range(len(behaviors))
-            ),
             test_users=np.empty(0, np.int32),
             test_items=np.empty(0, np.int32),
-            user_ids=arrays.get("user_ids"),
-            item_ids=arrays.get("item_ids"),
+            **fields_of(arrays, len(behaviors)),
         )
         result = cls._of(facts.get("model", "pkef"), path, facts["preset"], device)
         config = result.model_class.Config().replaced(**facts["config"]).checked(behaviors)

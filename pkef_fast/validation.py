@@ -6,8 +6,6 @@ where the test items stay visible in the other behaviours, or of all behaviours.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from .data.dataset import Dataset
@@ -74,13 +72,10 @@ def validation_split(
     place = np.minimum(draws[users, 0] * degrees[users], degrees[users] - 1).astype(np.int64)
     items = indices[indptr[users] + place]
     hidden = draws[users, 1] >= visible
-    n_items = dataset.n_items
-    upstream = [
-        without(csr, users[hidden], items[hidden], n_items) for csr in dataset.interactions[:-1]
-    ]
-    return replace(
+    upstream = [(users[hidden], items[hidden])] * (len(dataset.behaviors) - 1)
+    return without(
         dataset,
-        interactions=(*upstream, without(dataset.interactions[-1], users, items, n_items)),
+        [*upstream, (users, items)],
         test_users=users.astype(np.int32),
         test_items=items.astype(np.int32),
         source={},

@@ -11,8 +11,9 @@ import numpy as np
 
 from ..errors import InputError, did_you_mean
 from .dataset import Array, Csr, Dataset
+from .epochs import unit_of, whole
 from .order import usual_target
-from .patterns import contains, pattern
+from .patterns import contains, earliest, pattern
 from .sparse import Entries, dense_entries
 
 
@@ -29,8 +30,11 @@ def as_entries(content: Any, path: Path, wanted: str) -> Entries:
     raise InputError(f"{path} holds {article} {kind}; wanted {wanted}.")
 
 
-def interactions_of(matrix: Entries, path: Path) -> Csr:
-    """Pattern of a matrix: any value above zero is an interaction, zero is none.
+def interactions_of(matrix: Entries, path: Path) -> tuple[Csr, Array | None]:
+    """Pattern of a matrix: any value above zero is an interaction, zero is none. And its times.
+
+    The values are taken for times where `epochs.unit_of` knows their unit; of a repeated pair the
+    earliest counts.
 
     Raises
     ------
@@ -46,7 +50,11 @@ def interactions_of(matrix: Entries, path: Path) -> Csr:
             + (f"; {len(wrong)} values are wrong in all." if len(wrong) > 1 else ".")
         )
     kept = matrix.values > 0
-    return pattern(matrix.rows[kept], matrix.columns[kept], *matrix.shape)
+    rows, columns, values = (part[kept] for part in matrix[1:])
+    csr = pattern(rows, columns, *matrix.shape)
+    if unit_of(values) is None:
+        return csr, None
+    return csr, earliest(csr, rows, columns, whole(values, 1), matrix.shape[1])
 
 
 def same_shape(shapes: Mapping[Path, tuple[int, int]]) -> tuple[int, int]:
@@ -103,6 +111,7 @@ def finished(
     notes: Sequence[str] = (),
     all_behaviors: Sequence[str] | None = None,
     leave_out: str | None = None,
+    times: Sequence[Array | None] | None = None,
 ) -> Dataset:
     """The data set of what a reader found, after the checks that all layouts share.
 
@@ -152,13 +161,14 @@ def finished(
         source=source or {},
         notes=tuple(notes),
         leave_out=leave_out,
+        times=None if times is None else tuple(times),
     )
 
 
 def chosen(data: Dataset, behaviors: Sequence[str]) -> Dataset:
     """A data set with some of its behaviours alone, in this order; the last is the target."""
     known_behaviors(behaviors, data.behaviors, f"data set {data.name!r}")
-    patterns = dict(zip(data.behaviors, data.interactions, strict=True))
+    places = [data.behaviors.index(name) for name in behaviors]
     notes = data.notes
     if behaviors[-1] != data.target:
         notes += (
@@ -168,6 +178,7 @@ def chosen(data: Dataset, behaviors: Sequence[str]) -> Dataset:
     return replace(
         data,
         behaviors=tuple(behaviors),
-        interactions=tuple(patterns[name] for name in behaviors),
+        interactions=tuple(data.interactions[k] for k in places),
+        times=data.times and tuple(data.times[k] for k in places),
         notes=notes,
     )

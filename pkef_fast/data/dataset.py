@@ -44,6 +44,10 @@ class Dataset:
     leave_out : {"target", "all"}, optional
         Whether the held-out pairs were taken out of the target behaviour alone or out of every one;
         None where nobody says so.
+    times : tuple of K arrays (E_k,) int64 or None, optional
+        When each train interaction happened, in the order of its behaviour's `indices`: numbers
+        that rise with time, in one unit for all behaviours, whatever it is. None for a behaviour
+        without; None altogether where no behaviour has them.
     """
 
     name: str
@@ -58,6 +62,17 @@ class Dataset:
     source: dict = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     leave_out: str | None = None
+    times: tuple[Array | None, ...] | None = None
+
+    def __post_init__(self):
+        if self.times is None:
+            return
+        if all(one is None for one in self.times):
+            object.__setattr__(self, "times", None)
+            return
+        for csr, one in zip(self.interactions, self.times, strict=True):
+            if one is not None and one.shape != csr.indices.shape:
+                raise ValueError(f"{one.shape} times for {csr.indices.shape} interactions")
 
     @property
     def target(self) -> str:
@@ -74,6 +89,10 @@ class Dataset:
         digest = hashlib.sha256()
         digest.update(repr((self.behaviors, self.n_users, self.n_items)).encode())
         arrays = [a for csr in self.interactions for a in csr] + [self.test_users, self.test_items]
+        for k, one in enumerate(self.times or ()):
+            if one is not None:
+                digest.update(f"times {k}".encode())
+                arrays.append(one)
         for array in arrays:
             digest.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
         return digest.hexdigest()

@@ -1,7 +1,7 @@
 """The layout of `train_mat_<behaviour>.pkl` matrices and a `test_mat.pkl` matrix.
 
 All are pickled U × I SciPy sparse matrices; an entry above zero (a count, a time) is an
-interaction.
+interaction. Values that are times (see `epochs`) are kept as such.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ def read(
     kind = "a pickled SciPy sparse matrix (users × items) of held-out pairs"
     matrix = checks.as_entries(unpickle.load(path, kind), path, kind)
     n_users, n_items = checks.same_shape({**train.shapes, path: matrix.shape})
-    test = checks.interactions_of(matrix, path)
+    test, _ = checks.interactions_of(matrix, path)
     return checks.finished(
         name=folder.name,
         behaviors=train.behaviors,
         n_users=n_users,
         n_items=n_items,
         interactions=train.interactions,
+        times=train.times,
         test_users=row_of_each(test),
         test_items=test.indices,
         notes=train.notes,

@@ -1,7 +1,7 @@
 """The native layout: `dataset.json` (facts) and `interactions.npz` (arrays, uncompressed).
 
-The arrays are `indptr.k` and `indices.k` of behaviour k, `test_users`, `test_items` and, where the
-data set has ids of its own, `user_ids` and `item_ids`.
+The arrays are those of `stored`, `test_users` and `test_items`. Format 2 is format 1 with times; it
+is only written where there are some, so that older versions read all that they can.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ import numpy as np
 from ..errors import InputError
 from ..files import write_folder
 from . import checks
-from .dataset import Array, Csr, Dataset
+from .dataset import Array, Dataset
+from .stored import arrays_of, fields_of
 
-FORMAT = 1
+PLAIN, TIMED = 1, 2  # formats
 FACTS, ARRAYS = "dataset.json", "interactions.npz"
 _WANTED = "a data set written by `pkef-fast data convert`"
 
@@ -42,7 +43,7 @@ def save_native(dataset: Dataset, path: str | os.PathLike[str]) -> Path:
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise InputError(f"{path} already exists; wanted a new or an empty folder.")
     facts = {
-        "format": FORMAT,
+        "format": PLAIN if dataset.times is None else TIMED,
         "name": dataset.name,
         "behaviors": dataset.behaviors,
         "n_users": dataset.n_users,
@@ -55,11 +56,7 @@ def save_native(dataset: Dataset, path: str | os.PathLike[str]) -> Path:
         "fingerprint": dataset.fingerprint(),
     }
     arrays = {"test_users": dataset.test_users, "test_items": dataset.test_items}
-    for k, csr in enumerate(dataset.interactions):
-        arrays[f"indptr.{k}"], arrays[f"indices.{k}"] = csr
-    for name in ("user_ids", "item_ids"):
-        if getattr(dataset, name) is not None:
-            arrays[name] = getattr(dataset, name)
+    arrays |= arrays_of(dataset)
     with write_folder(path) as folder:
         for name, write in (
             (ARRAYS, lambda file: np.savez(file, **arrays)),
@@ -105,8 +102,8 @@ def _read_facts(path: Path) -> dict:
         raise InputError(f"{path} cannot be read: {error.strerror}; wanted {_WANTED}.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}); wanted {_WANTED}.") from error
-    if version != FORMAT:
-        raise InputError(f"{path} is of format {version!r}; wanted format {FORMAT}.")
+    if version not in (PLAIN, TIMED):
+        raise InputError(f"{path} is of format {version!r}; wanted format {PLAIN} or {TIMED}.")
     return facts
 
 
@@ -134,15 +131,11 @@ def _assembled(facts: dict, arrays: dict[str, Array]) -> Dataset:
         behaviors=behaviors,
         n_users=int(facts["n_users"]),
         n_items=int(facts["n_items"]),
-        interactions=tuple(
-            Csr(arrays[f"indptr.{k}"], arrays[f"indices.{k}"]) for k in range(len(behaviors))
-        ),
         test_users=arrays["test_users"],
         test_items=arrays["test_items"],
-        user_ids=arrays.get("user_ids"),
-        item_ids=arrays.get("item_ids"),
         notes=tuple(str(note) for note in facts["notes"]),
         leave_out=facts.get("leave_out") or facts.get("source", {}).get("leave_out"),
+        **fields_of(arrays, len(behaviors)),
     )
 
 
@@ -158,12 +151,14 @@ def _consistent(data: Dataset) -> bool:
         if not np.all(np.isin(falls, indptr)):  # items rise but where a row begins
             return False
         pairs.append((indices, data.n_items))
+    times = [one for one in data.times or () if one is not None]
     ids = ((data.user_ids, data.n_users), (data.item_ids, data.n_items))
     return (
         data.n_users >= 0
         and len(data.behaviors) > 0
         and all(a.dtype == np.int32 and a.ndim == 1 for a, _ in pairs)
         and all(len(a) == 0 or (a.min() >= 0 and a.max() < limit) for a, limit in pairs)
+        and all(one.dtype == np.int64 for one in times)
         and len(data.test_users) == len(data.test_items)
         and bool(np.all(np.diff(data.test_users) >= 0))
         and all(a is None or a.shape == (n,) for a, n in ids)

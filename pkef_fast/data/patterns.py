@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from .dataset import Array, Csr
+from .dataset import Array, Csr, Dataset
 
 
 def pattern(rows: Array, columns: Array, n_users: int, n_items: int) -> Csr:
@@ -61,12 +62,39 @@ def contains(csr: Csr, rows: Array, columns: Array, n_items: int) -> Array:
     return found
 
 
-def without(csr: Csr, rows: Array, columns: Array, n_items: int) -> Csr:
-    """The pattern less the given pairs."""
+def earliest(csr: Csr, rows: Array, columns: Array, times: Array, n_items: int) -> Array:
+    """(E,) int64 time of each entry of a pattern: the least of times[e] at (rows[e], columns[e]).
+
+    Every entry must be among these pairs, which may repeat, and every pair among the entries.
+    """
+    place = np.searchsorted(keys_of(csr, n_items), rows.astype(np.int64) * n_items + columns)
+    result = np.full(len(csr.indices), np.iinfo(np.int64).max)
+    np.minimum.at(result, place, times)
+    return result
+
+
+def less(
+    csr: Csr, times: Array | None, rows: Array, columns: Array, n_items: int
+) -> tuple[Csr, Array | None]:
+    """A pattern and its times (E,), if any, without the given pairs; some may not be there."""
     n_users = len(csr.indptr) - 1
-    keys = keys_of(csr, n_items)
-    left = keys[~np.isin(keys, rows.astype(np.int64) * n_items + columns)]
-    return pattern(left // max(n_items, 1), left % max(n_items, 1), n_users, n_items)
+    gone = rows.astype(np.int64) * n_items + columns
+    left = np.isin(keys_of(csr, n_items), gone, invert=True)
+    kept = pattern(row_of_each(csr)[left], csr.indices[left], n_users, n_items)
+    return kept, None if times is None else times[left]
+
+
+def without(
+    dataset: Dataset, pairs: Sequence[tuple[Array, Array]], **changes: Array | dict
+) -> Dataset:
+    """The data set less some train pairs, (users, items) a behaviour, and with other fields."""
+    times = dataset.times or (None,) * len(pairs)
+    left = [
+        less(*one, *gone, dataset.n_items)
+        for *one, gone in zip(dataset.interactions, times, pairs, strict=True)
+    ]
+    patterns, times = zip(*left, strict=True)
+    return replace(dataset, interactions=patterns, times=times, **changes)
 
 
 def rows_of(csr: Csr, users: Array) -> Csr:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import checks, unpickle
-from .dataset import Csr
+from .dataset import Array, Csr
+from .epochs import unit_of
 from .order import ordered
 
 ENDINGS = ("", ".pkl")
@@ -34,6 +35,7 @@ class Matrices(NamedTuple):
 
     behaviors: tuple[str, ...]
     interactions: tuple[Csr, ...]
+    times: tuple[Array | None, ...]
     shapes: dict[Path, tuple[int, int]]
     found: tuple[str, ...]
     notes: tuple[str, ...]
@@ -78,5 +80,14 @@ def read_matrices(
     checks.same_shape(shapes)
     notes: tuple[str, ...] = ()
     if behaviors is None and wanted == found:
-        wanted, notes = ordered({name: len(csr.indices) for name, csr in patterns.items()})
-    return Matrices(wanted, tuple(patterns[name] for name in wanted), shapes, found, notes)
+        wanted, notes = ordered({name: len(csr.indices) for name, (csr, _) in patterns.items()})
+    interactions, times = zip(*(patterns[name] for name in wanted), strict=True)
+    units = {name: unit_of(one) for name, one in zip(wanted, times, strict=True) if one is not None}
+    if len(set(units.values())) > 1:  # they could not be compared
+        times = (None,) * len(wanted)
+    elif units:
+        notes += (
+            f"The values of {', '.join(units)} are taken for times of the interactions, in "
+            f"{next(iter(units.values()))} since 1970.",
+        )
+    return Matrices(wanted, interactions, times, shapes, found, notes)

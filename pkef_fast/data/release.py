@@ -41,6 +41,7 @@ def read(
         n_users=n_users,
         n_items=n_items,
         interactions=train.interactions,
+        times=train.times,
         test_users=test_users,
         test_items=test_items,
         notes=train.notes,

@@ -20,7 +20,7 @@ def summary(dataset: Dataset) -> dict[str, Any]:
         behaviors : dict of name → interactions, density (share of all pairs), users and items with
         any interaction, user_degrees and item_degrees (mean, median, p90, max over all users or
         items), target_overlap (share of train target pairs that this behaviour has too),
-        test_seen (share of held-out pairs that it has);
+        test_seen (share of held-out pairs that it has), times (the first and the last, or None);
         test : items, users, also_train_target (held-out pairs that are train target pairs too);
         users_without_target : users without a train target interaction.
     """
@@ -28,7 +28,8 @@ def summary(dataset: Dataset) -> dict[str, Any]:
     target_rows = row_of_each(target)
     test = (dataset.test_users, dataset.test_items)
     behaviors = {}
-    for name, csr in zip(dataset.behaviors, dataset.interactions, strict=True):
+    times = dataset.times or (None,) * len(dataset.behaviors)
+    for name, csr, time in zip(dataset.behaviors, dataset.interactions, times, strict=True):
         users = np.diff(csr.indptr)
         items = np.bincount(csr.indices, minlength=dataset.n_items)
         behaviors[name] = {
@@ -40,6 +41,7 @@ def summary(dataset: Dataset) -> dict[str, Any]:
             "item_degrees": _degrees(items),
             "target_overlap": _overlap(csr, target_rows, target.indices, dataset.n_items),
             "test_seen": _overlap(csr, *test, dataset.n_items),
+            "times": None if time is None else [int(time.min()), int(time.max())],
         }
     return {
         "name": dataset.name,

@@ -2,7 +2,8 @@
 
 Columns `user`, `item`, `behavior` and, optionally, `timestamp` and a `rating`, `value` or `count`
 above zero; `columns.NAMES` lists other names they may have. Ids may be numbers or text. A user's
-held-out item comes from the target behaviour; repeated rows count as the earliest of them.
+held-out item comes from the target behaviour; repeated rows count as the earliest of them, whose
+time the data set keeps (times with a fraction in millionths of their unit).
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from . import checks
 from . import split as splits
 from .columns import Table, bad_cell, ids_of
 from .csvs import read_csv
-from .dataset import Array, Dataset
+from .dataset import Array, Csr, Dataset
+from .epochs import parts_of, whole
 from .order import ordered
 from .parquet import read_parquet
-from .patterns import pattern, without
+from .patterns import earliest, less, pattern
 
 READERS = {
     ".csv": read_csv,
@@ -90,12 +92,14 @@ def read(
     held_out = splits.random(target, seed) if split == "random" else splits.latest(target)
     test_users, test_items = target.users[held_out], target.items[held_out]
     n_users, n_items = len(user_ids), len(item_ids)
-    patterns = []
+    parts = 1 if table.time is None else parts_of(table.time)
+    patterns, times = [], []
     for name in behaviors:
-        csr = pattern(events[name].users, events[name].items, n_users, n_items)
+        csr, time = _pattern(events[name], parts, n_users, n_items)
         if name == behaviors[-1] or leave_out == "all":
-            csr = without(csr, test_users, test_items, n_items)
+            csr, time = less(csr, time, test_users, test_items, n_items)
         patterns.append(csr)
+        times.append(time)
     data = checks.finished(
         name=path.stem,
         behaviors=behaviors,
@@ -109,6 +113,7 @@ def read(
         notes=notes,
         all_behaviors=names,
         leave_out=leave_out,
+        times=times,
     )
     used = {"split": split, "leave_out": leave_out, **({"seed": seed} if split == "random" else {})}
     return data, used
@@ -148,6 +153,15 @@ def _events(table: Table, users: Array, items: Array) -> dict[str, splits.Events
         time = None if table.time is None else table.time[rows]
         result[name] = splits.distinct(splits.Events(users[rows], items[rows], time))
     return result
+
+
+def _pattern(
+    events: splits.Events, parts: int, n_users: int, n_items: int
+) -> tuple[Csr, Array | None]:
+    """Pattern of distinct events, and their times in its order, in parts of the table's unit."""
+    users, items, time = events
+    csr = pattern(users, items, n_users, n_items)
+    return csr, None if time is None else earliest(csr, users, items, whole(time, parts), n_items)
 
 
 def _or_none(ids: Array) -> Array | None:

@@ -7,13 +7,12 @@ be hidden in the same way, or what is learned never holds.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from ..data.dataset import Array, Dataset
-from ..data.patterns import contains, row_of_each, without
+from ..data.patterns import contains, keys_of, row_of_each, without
 from ..errors import InputError
 from ..trivial import unbought
 
@@ -36,6 +35,11 @@ def choice(dataset: Dataset, wanted: str | float | None = None) -> Choice:
     What is wanted rules; then the data set's own record of its split; then what the train data
     says: a held-out item that is still visible in a behaviour is there an item that its user has
     not bought, so no more of them can be visible than there are users with such an item.
+
+    Then, where train interactions have times, they: the share of train purchases whose item the
+    user had touched in an auxiliary behaviour before, or at the same time. It is the mean over
+    users of each one's share, so that every user counts as one held-out item does. This supposes
+    that what had been touched by then stays visible, as when only the purchase was taken out.
 
     Parameters
     ----------
@@ -65,6 +69,13 @@ def choice(dataset: Dataset, wanted: str | float | None = None) -> Choice:
             f"{usual:.0%} of the train purchases of a user are in {name!r}, but only "
             f"{possible:.0%} of the users have an item there that they have not bought: the "
             "held-out ones were taken out of it",
+        )
+    before = _touched_before(dataset)
+    if before is not None:
+        return Choice(
+            before,
+            f"the user had touched the item before {before:.0%} of the train {dataset.target!r} "
+            "interactions, by their times",
         )
     raise InputError(
         f"nothing says how the held-out items of data set {dataset.name!r} were split off, and "
@@ -102,6 +113,23 @@ def _tightest(dataset: Dataset) -> tuple[str, float, float]:
         possible = float(np.mean(lists > 0)) if len(lists) else 1.0
         found.append((name, possible, usual))
     return min(found, key=lambda one: one[1] / max(one[2], 1e-9))
+
+
+def _touched_before(dataset: Dataset) -> float | None:
+    """Mean over users of the share of train purchases that were touched before; None if unknown."""
+    target = dataset.interactions[-1]
+    times = dataset.times or (None,)
+    if times[-1] is None or all(one is None for one in times[:-1]) or not len(target.indices):
+        return None
+    rows, keys = row_of_each(target), keys_of(target, dataset.n_items)
+    before = np.zeros(len(keys), bool)
+    for csr, one in zip(dataset.interactions[:-1], times[:-1], strict=True):
+        if one is not None:
+            _, here, there = np.intersect1d(
+                keys, keys_of(csr, dataset.n_items), assume_unique=True, return_indices=True
+            )
+            before[here] |= one[there] <= times[-1][here]
+    return float(np.average(before, weights=1 / np.diff(target.indptr)[rows]))
 
 
 class LeftOut(NamedTuple):
@@ -143,14 +171,10 @@ def draw(dataset: Dataset, share: float, least: int, seed: int, rounds: int = 1)
 def hidden(dataset: Dataset, left: LeftOut) -> Dataset:
     """The data set as it is without the left-out pairs: its train part alone, nothing held out."""
     everywhere = left.of(~left.visible)
-    patterns = [
-        without(csr, everywhere.users, everywhere.items, dataset.n_items)
-        for csr in dataset.interactions[:-1]
-    ]
-    target = without(dataset.interactions[-1], left.users, left.items, dataset.n_items)
-    return replace(
+    upstream = [(everywhere.users, everywhere.items)] * (len(dataset.behaviors) - 1)
+    return without(
         dataset,
-        interactions=(*patterns, target),
+        [*upstream, (left.users, left.items)],
         test_users=np.empty(0, np.int32),
         test_items=np.empty(0, np.int32),
     )

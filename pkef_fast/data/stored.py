@@ -1,0 +1,35 @@
+"""A data set's train part as named arrays, for files.
+
+`indptr.k` and `indices.k` of behaviour k, `times.k` where it has times, and `user_ids` and
+`item_ids` where the data set has ids of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .dataset import Array, Csr, Dataset
+
+IDS = ("user_ids", "item_ids")
+
+
+def arrays_of(dataset: Dataset) -> dict[str, Array]:
+    """The arrays by name."""
+    arrays = {}
+    for k, csr in enumerate(dataset.interactions):
+        arrays[f"indptr.{k}"], arrays[f"indices.{k}"] = csr
+    for k, one in enumerate(dataset.times or ()):
+        if one is not None:
+            arrays[f"times.{k}"] = one
+    return arrays | {name: one for name in IDS if (one := getattr(dataset, name)) is not None}
+
+
+def fields_of(arrays: Mapping[str, Array], n_behaviors: int) -> dict[str, Any]:
+    """The fields of a `Dataset` that these arrays are; KeyError where one is missing."""
+    ks = range(n_behaviors)
+    return {
+        "interactions": tuple(Csr(arrays[f"indptr.{k}"], arrays[f"indices.{k}"]) for k in ks),
+        "times": tuple(arrays.get(f"times.{k}") for k in ks),
+        **{name: arrays.get(name) for name in IDS},
+    }

@@ -152,11 +152,51 @@ def _columns(items, here, within, active, sums, nearest, graph, K, of_place, wor
             store(logarithm(load(table, t, c) + floor), table, t, c)
 
 
+@serial()
+def _soon(u, items, soon, slots, table):
+    """Write the features of times of a user's candidates, columns of `sessions`."""
+    mates, strength, weights = soon.mates, soon.strength, soon.weights
+    count, most, kinds = len(items), mates.shape[1], weights.shape[1]
+    table[: kinds + 1, :count] = 0
+    for e in range(soon.indptr[u], soon.indptr[u + 1]):
+        i = soon.items[e]
+        for j in range(most):
+            c = slots[mates[i, j]]
+            if c >= 0:
+                for t in range(kinds):
+                    table[t, c] += weights[e, t] * strength[i, j]
+                table[kinds, c] = max(table[kinds, c], strength[i, j])
+    for c in range(count):
+        times = soon.item_times[soon.item_indptr[items[c]] : soon.item_indptr[items[c] + 1]]
+        table[kinds + 1, c] = _gap(times, soon.asked[u], soon.span)
+    floor = spread_over(FLOOR, table)
+    one = spread_over(np.float32(1), table)
+    for t in range(kinds + 2):
+        more = floor if t <= kinds else one
+        for c in range(0, count, LANES):
+            store(logarithm(load(table, t, c) + more), table, t, c)
+
+
+@serial()
+def _gap(times, asked, span):
+    """From `asked` to the nearest of the rising times; `span` where there is none, or no asked."""
+    if len(times) == 0 or np.isnan(asked):
+        return np.float32(span)
+    place = np.searchsorted(times, asked)
+    gap = span
+    if place < len(times):
+        gap = min(gap, times[place] - asked)
+    if place > 0:
+        gap = min(gap, asked - times[place - 1])
+    return np.float32(gap)
+
+
 @parallel()
 def describe(
     users,
     own,
     graph,
+    soon,
     K,
     width,
     first_indptr,
@@ -235,6 +275,8 @@ def describe(
                 work,
                 table,
             )
+            if len(soon.mates):
+                _soon(u, mine_here, soon, slots, table[width - soon.weights.shape[1] - 2 :])
             if len(features):
                 for c in range(count):
                     for t in range(width):

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..data.dataset import Array
-from .funnel import FUNNEL, GROUPS, POPULARITY, TASTE, features_of
+from ..data.dataset import Array, Dataset
+from .funnel import FUNNEL, GROUPS, POPULARITY, TASTE
 from .reranker import Reranked
 
 NAMES = {TASTE: "taste", FUNNEL: "own funnel", POPULARITY: "popularity"}
@@ -62,7 +62,7 @@ def reasons(ranker: Reranked, user: int, items: Array) -> list[Reason]:
             result.append(Reason(0.0, 0.0, 0.0, touched, text))
             continue
         parts = dict(zip(GROUPS, shares.pop(0), strict=True))
-        text = _text(parts, touched, int(bought[item]), data.target)
+        text = _text(parts, touched, int(bought[item]), data)
         result.append(Reason(*(parts[group] for group in GROUPS), touched, text))
     return result
 
@@ -71,7 +71,7 @@ def _shares(ranker: Reranked, features: Array, places: list[int]) -> list[list[f
     """Shapley values of GROUPS for the candidates at these places."""
     if not places:
         return []
-    groups = [column.group for column in features_of(ranker.source.dataset.behaviors)]
+    groups = [column.group for column in ranker.source.columns]
     own = [np.array([group == one for group in groups]) for one in GROUPS]
     average = features.mean(axis=0)
     values = {}
@@ -91,11 +91,13 @@ def _shares(ranker: Reranked, features: Array, places: list[int]) -> list[list[f
     return (result / math.factorial(len(GROUPS))).tolist()
 
 
-def _text(parts: dict[str, float], touched: tuple[str, ...], bought: int, target: str) -> str:
+def _text(parts: dict[str, float], touched: tuple[str, ...], bought: int, data: Dataset) -> str:
     """The sentence: what speaks for the item in shares of a hundred, then what against it."""
-    many = f"{bought} customer{'' if bought == 1 else 's'} had a {target} of it"
+    many = f"{bought} customer{'' if bought == 1 else 's'} had a {data.target} of it"
+    timed = data.times is not None
     words = {
-        (TASTE, True): "customers who do alike things go for it",
+        (TASTE, True): "customers who do alike things go for it"
+        + (", or take it in the same visit" if timed else ""),
         (TASTE, False): "it is not close to what this customer does",
         (FUNNEL, True): f"the customer has it in {' and '.join(touched)}"
         if touched
@@ -103,8 +105,12 @@ def _text(parts: dict[str, float], touched: tuple[str, ...], bought: int, target
         (FUNNEL, False): f"what the customer has in {' and '.join(touched)} is often left there"
         if touched
         else "the customer has not touched it",
-        (POPULARITY, True): f"it sells well, {many}",
-        (POPULARITY, False): f"it sells less than others, {many}",
+        (POPULARITY, True): (
+            f"it sells well{' or was looked at just then' if timed else ''}, {many}"
+        ),
+        (POPULARITY, False): (
+            f"it sells less than others{' or at other times' if timed else ''}, {many}"
+        ),
     }
     total = sum(value for value in parts.values() if value > 0)
     order = sorted(parts, key=lambda group: -parts[group])

@@ -1,7 +1,8 @@
 """Candidates of a user and what is known of each: the features that the re-ranker reads.
 
 Candidates of u: own items of the auxiliary behaviours, the best of the graph ranking (to two hops),
-the best two-hop scores over the first behaviour, the best of the model's; less train purchases.
+the best two-hop scores over the first behaviour, where there are times the best mates of
+`sessions`, the best of the model's; less train purchases.
 The sums over neighbours are those of `neighbours`, for all K behaviours as sources; `nominate` sums
 up what candidates are chosen by, `describe` the rest for those that were chosen:
 
@@ -27,6 +28,7 @@ from .describe import describe, lanes
 from .neighbours import Neighbours, Stacked, neighbours, stacked
 from .nominate import LANES, count_new, nominate
 from .score import Form
+from .sessions import Sessions, columns_of, sessions
 
 TASTE, FUNNEL, POPULARITY = "taste", "funnel", "popularity"
 GROUPS = (TASTE, FUNNEL, POPULARITY)
@@ -39,8 +41,11 @@ class Feature(NamedTuple):
     group: str
 
 
-def features_of(behaviors: tuple[str, ...]) -> list[Feature]:
-    """The columns for these behaviours, in the order in which `describe` writes them."""
+def features_of(behaviors: tuple[str, ...], timed: bool = False) -> list[Feature]:
+    """The columns for these behaviours, in the order in which `describe` writes them.
+
+    Those of `sessions` are there only where the data has times.
+    """
     K, first, target = len(behaviors), behaviors[0], behaviors[-1]
     auxiliary = behaviors[:-1]
     columns = [(f"own {s}", FUNNEL) for s in auxiliary]
@@ -59,6 +64,9 @@ def features_of(behaviors: tuple[str, ...]) -> list[Feature]:
     columns += [("graph", TASTE), ("nearest", TASTE)]
     columns += [("graph, place", TASTE), (f"alike by {first}, place", TASTE)]
     columns += [("model", TASTE), ("model, place", TASTE)]
+    if timed:
+        *sums, gap = columns_of(behaviors)
+        columns += [*((name, TASTE) for name in sums), (gap, POPULARITY)]
     return [Feature(*column) for column in columns]
 
 
@@ -87,6 +95,7 @@ class Limits(NamedTuple):
     graph: int
     alike: int
     model: int
+    soon: int = 0
 
 
 class _Graph(NamedTuple):
@@ -163,10 +172,20 @@ class Funnel:
         """All rows of train interactions."""
         return stacked(self.dataset.interactions)
 
+    @cached_property
+    def soon(self) -> Sessions:
+        """What times add."""
+        return sessions(self.dataset, self.most)
+
+    @cached_property
+    def columns(self) -> list[Feature]:
+        """Features of a candidate."""
+        return features_of(self.dataset.behaviors, self.dataset.times is not None)
+
     @property
     def width(self) -> int:
-        """Features of a candidate."""
-        return len(features_of(self.dataset.behaviors))
+        """How many features a candidate has."""
+        return len(self.columns)
 
     def block(self, users: Array, base: TableRanker) -> Candidates:
         """Candidates and features of users (w,), whom `base` ranks by their places."""
@@ -196,6 +215,7 @@ class Funnel:
             users,
             self.own,
             self.graph,
+            self.soon,
             len(self.dataset.behaviors),
             width,
             *first,
@@ -217,7 +237,8 @@ class Funnel:
         own = np.zeros(len(users), np.int64)
         for csr in data.interactions[:-1]:
             own += csr.indptr[users + 1] - csr.indptr[users]
-        room = np.minimum(own + self.limits.graph + self.limits.alike, data.n_items)
+        limits = self.limits
+        room = np.minimum(own + limits.graph + limits.alike + limits.soon, data.n_items)
         starts = offsets(room)
         counts = np.zeros(len(users), np.int64)
         items = np.empty(starts[-1], np.int32)
@@ -225,8 +246,8 @@ class Funnel:
             users,
             self.own,
             self.graph,
-            self.limits.graph,
-            self.limits.alike,
+            self.soon,
+            tuple(limits),
             K,
             starts,
             counts,

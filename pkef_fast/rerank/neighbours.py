@@ -18,7 +18,7 @@ import numpy as np
 
 from ..data.dataset import Array, Csr, Dataset
 from ..graph import transpose
-from ..kernels.jit import parallel
+from ..kernels.jit import parallel, serial
 from ..kernels.select import nth_largest
 
 PIECES = 64  # of the items: each has sums of its own, whatever the number of threads
@@ -87,6 +87,32 @@ def neighbours(dataset: Dataset, most: int, more_bytes: int = 0) -> Neighbours:
     return Neighbours(indptr, items[kept], values[kept])
 
 
+@serial()
+def largest(keys, touched, found, most, work, edge, items):
+    """Write the `most` of touched[:found] with the largest keys to `items`, by rising number.
+
+    Of equal keys the lowest numbers. Returns how many there are; `work` and `edge` are scratch.
+    """
+    least = np.float32(-1)
+    if found > most:
+        work[:found] = keys[:found]
+        least = nth_largest(work, found, most)
+    listed, equal = 0, 0
+    for t in range(found):
+        if keys[t] > least:
+            items[listed] = touched[t]
+            listed += 1
+        elif keys[t] == least:
+            edge[equal] = touched[t]
+            equal += 1
+    edge[:equal].sort()
+    for t in range(min(equal, most - listed)):
+        items[listed + t] = edge[t]
+    listed += min(equal, most - listed)
+    items[:listed].sort()
+    return listed
+
+
 @parallel()
 def _fill(by_user, by_item, user_roots, item_roots, n_behaviors, pieces, counts, items, values):
     n_items, most = items.shape
@@ -96,7 +122,7 @@ def _fill(by_user, by_item, user_roots, item_roots, n_behaviors, pieces, counts,
         seen = np.zeros(n_items, nb.boolean)
         touched = np.empty(n_items, np.int32)
         keys, work = np.empty(n_items, np.float32), np.empty(n_items, np.float32)
-        touched_at_edge = np.empty(n_items, np.int32)
+        edge = np.empty(n_items, np.int32)
         for i in range(piece * n_items // pieces, (piece + 1) * n_items // pieces):
             found = 0
             seen[i] = True  # itself is no neighbour
@@ -121,24 +147,10 @@ def _fill(by_user, by_item, user_roots, item_roots, n_behaviors, pieces, counts,
                 key = np.float32(0)
                 for c in range(K * K):
                     key += row[c]
-                keys[t] = work[t] = key
-            least = nth_largest(work, found, most) if found > most else np.float32(-1)
-            listed, equal = 0, 0
-            for t in range(found):
-                if keys[t] > least:
-                    items[i, listed] = touched[t]
-                    listed += 1
-                elif keys[t] == least:
-                    touched_at_edge[equal] = touched[t]
-                    equal += 1
-            edge = np.sort(touched_at_edge[:equal])  # of equal sums the lowest numbers
-            for t in range(min(equal, most - listed)):
-                items[i, listed + t] = edge[t]
-            listed += min(equal, most - listed)
-            order = np.sort(items[i, :listed])
+                keys[t] = key
+            listed = largest(keys, touched, found, most, work, edge, items[i])
             for t in range(listed):
-                items[i, t] = order[t]
-                values[i, t] = sums[order[t]]
+                values[i, t] = sums[items[i, t]]
             counts[i] = listed
             for t in range(found):
                 sums[touched[t]] = 0

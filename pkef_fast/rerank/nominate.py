@@ -143,33 +143,48 @@ def _gather(u, own, graph, K, sums):
                     sums[1, near[i, j]] += share * weights[i, K * most + j]
 
 
+@serial()
+def _gather_soon(u, soon, sums):
+    """Add what a user's touches hand on to their mates."""
+    near = soon.mates
+    most = near.shape[1]
+    for e in range(soon.indptr[u], soon.indptr[u + 1]):
+        i, share = soon.items[e], soon.choosing[e]
+        for j in range(most):
+            sums[2, near[i, j]] += share * soon.strength[i, j]
+
+
 @parallel()
-def nominate(users, own, graph, from_graph, from_alike, K, starts, counts, items):
-    """items[starts[w]…] and how many: own auxiliary items, the best by g and by x_1, not bought."""
+def nominate(users, own, graph, soon, limits, K, starts, counts, items):
+    """items[starts[w]…] and how many: own auxiliary items, the best by g, x_1 and S, not bought."""
     n_items = len(graph.known)
+    from_graph, from_alike, _, from_soon = limits
+    kinds = 2 if len(soon.mates) == 0 else 3
     words = n_items // WORD + 1
     pieces = min(len(users), PIECES)
     for piece in nb.prange(pieces):
-        sums = np.zeros((2, words * WORD), np.float32)
+        sums = np.zeros((kinds, words * WORD), np.float32)
         listed = np.zeros(words, np.int64)
         highest = np.empty((1, words * WORD // 4), np.float32)
         keys, places = np.empty(n_items + 1, np.float32), np.empty(n_items + 1, np.int32)
         for w in range(piece * len(users) // pieces, (piece + 1) * len(users) // pieces):
             u = users[w]
             _gather(u, own, graph, K, sums)
+            if kinds == 3:
+                _gather_soon(u, soon, sums)
             sums[:, n_items:] = 0  # what fills up the lists went there
             for e in range(own.indptr[u * K], own.indptr[u * K + K]):
                 i = own.indices[e]
-                sums[0, i] = sums[1, i] = 0
+                sums[:, i] = 0
                 add_to(listed, i)
             for e in range(own.indptr[u * K + K - 1], own.indptr[u * K + K]):
                 i = own.indices[e]
                 listed[i // WORD] &= ~(np.int64(1) << (i % WORD))
-            for t in range(_choose(sums, 0, from_graph, highest, keys, places)):
-                sums[1, places[t]] = 0
-                add_to(listed, places[t])
-            for t in range(_choose(sums, 1, from_alike, highest, keys, places)):
-                add_to(listed, places[t])
+            for kind in range(kinds):
+                wanted = from_graph if kind == 0 else from_alike if kind == 1 else from_soon
+                for t in range(_choose(sums, kind, wanted, highest, keys, places)):
+                    sums[:, places[t]] = 0
+                    add_to(listed, places[t])
             counts[w] = emit(listed, items[starts[w] : starts[w + 1]])
             sums[:] = 0
 

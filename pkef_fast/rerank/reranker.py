@@ -66,7 +66,7 @@ class Reranker:
 
 def funnel(config: RerankConfig, graph: Mapping[str, float], dataset: Dataset) -> Funnel:
     """Candidates and features from a data set's train interactions."""
-    limits = Limits(config.graph, config.alike, config.model)
+    limits = Limits(config.graph, config.alike, config.model, config.soon)
     return Funnel(dataset, config.neighbours, limits, graph["alpha"], graph["beta"])
 
 
@@ -123,7 +123,8 @@ def learn(
         rest = hidden(dataset, left)
         ranker = base(rest, len(draws))
         on_stage(f"candidates of {len(left.users)} users{which}")
-        found = questions(ranker, funnel(config, graph, rest), left)
+        source = funnel(config, graph, rest)
+        found = questions(ranker, source, left)
         parts.append((left.users, found))
     users = np.concatenate([users for users, _ in parts])
     every = together([found for _, found in parts])
@@ -152,6 +153,7 @@ def learn(
         host,
     )
     weights, records = learner.learn(train, check if len(check.answers) else train)
+    of_model = [column.name for column in source.columns].index("model, place")
     report = {
         "left_out": len(users),
         "draws": len(draws),
@@ -160,7 +162,7 @@ def learn(
         "users_checked": len(np.unique(users[aside])),
         "among_candidates": float(np.mean(every.answers >= 0)),
         "epochs": records,
-        "model NDCG@10": ndcg(check, check.features[:, -1] * -1) if len(check.answers) else None,
+        "model NDCG@10": ndcg(check, -check.features[:, of_model]) if len(check.answers) else None,
     }
     return Reranker(config, weights, graph, report)
 

@@ -1,0 +1,210 @@
+"""What times add: items that are touched soon after one another, and whether it is an item's hour.
+
+A touch is a pair (u, i) of any behaviour that has times, at the latest of its times there. A user's
+touches stand in order of time, of equal times by item. τ, the lower quartile of the times between
+successive touches of a user that are not zero, is the unit, so that none of the data's is needed.
+
+    S[i, v] = Σ_u (1 + |t_ui − t_uv|/τ)⁻² / √(n_i n_v)     both touched, at most REACH touches apart
+    m_w(v)  = Σ_i w_ui S[i, v],    Σ_i w_ui = 1
+    gap(v)  = |t′ − t|/τ           for the touch of v, by anyone, whose time t′ is nearest to t
+
+n_i are the touches of item i; the n largest S of each item are kept. The weights w are equal for
+the user's touches in a behaviour, or (1 + d)⁻² where d counts touches up to the nearest one of a
+purchased item (the last one of all where nothing is purchased), or up to the last one; t is the
+time of the user's last touch of a purchased item (the last one of all where there is none).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+
+from ..data.dataset import Array, Dataset
+from ..data.patterns import contains, keys_of, offsets
+from ..kernels.jit import parallel
+from .neighbours import GROWTH, PIECES, largest
+
+REACH = 50  # touches: what is further apart adds next to nothing, and long lists cost the square
+
+
+class Touches(NamedTuple):
+    """All touches, by user, time and item.
+
+    indptr (U+1,) int64; users, items (E,) int32; times (E,) float64 in τ since the first one;
+    within (E, K) bool: which behaviours with times the touch is of.
+    """
+
+    indptr: Array
+    users: Array
+    items: Array
+    times: Array
+    within: Array
+
+
+def touches(dataset: Dataset) -> Touches:
+    """The touches of a data set that has times."""
+    n_items, K = dataset.n_items, len(dataset.behaviors)
+    timed = [k for k in range(K) if dataset.times[k] is not None]
+    keys = np.concatenate([keys_of(dataset.interactions[k], n_items) for k in timed])
+    keys, place = np.unique(keys, return_inverse=True)
+    times = np.full(len(keys), np.iinfo(np.int64).min)
+    np.maximum.at(times, place, np.concatenate([dataset.times[k] for k in timed]))
+    users, items = np.divmod(keys, max(n_items, 1))
+    order = np.lexsort((items, times, users))
+    users, items, times = users[order], items[order], times[order]
+    steps = np.diff(times)[users[1:] == users[:-1]]
+    steps = steps[steps > 0]
+    unit = float(np.quantile(steps, 0.25)) if len(steps) else 1.0
+    within = np.zeros((len(keys), K), bool)
+    for k in timed:
+        within[:, k] = contains(dataset.interactions[k], users, items, n_items)
+    return Touches(
+        offsets(np.bincount(users, minlength=dataset.n_users)),
+        users.astype(np.int32),
+        items.astype(np.int32),
+        (times - times.min(initial=0)) / unit if len(times) else np.empty(0),
+        within,
+    )
+
+
+class Sessions(NamedTuple):
+    """What the features of times are made from; without times all is empty.
+
+    mates (I, n) uint32: items of the largest S, I where there are fewer; strength (I, n) their S;
+    indptr (U+1,), items (E,): a user's touches; weights (E, K + 2): their w, by behaviour, by
+    purchases, by the end; choosing (E,): what candidates are chosen by, the mean of equal weights
+    and those by purchases; item_indptr (I+1,), item_times (E,): times of an item's touches, rising;
+    asked (U,): t, NaN where there is none; span: the gap where there is no t or no t′.
+    """
+
+    mates: Array
+    strength: Array
+    indptr: Array
+    items: Array
+    weights: Array
+    choosing: Array
+    item_indptr: Array
+    item_times: Array
+    asked: Array
+    span: float
+
+
+def columns_of(behaviors: tuple[str, ...]) -> list[str]:
+    """Names of the features, in the order in which `describe` writes them."""
+    target = behaviors[-1]
+    return [
+        *(f"soon with my {s}s" for s in behaviors),
+        f"soon with what is near my {target}s",
+        "soon with my latest",
+        "soonest",
+        f"from its nearest time to my last {target}",
+    ]
+
+
+def sessions(dataset: Dataset, most: int) -> Sessions:
+    """The sums, weights and times of a data set, for `most` mates of an item."""
+    K = len(dataset.behaviors)
+    if dataset.times is None:
+        none = np.empty((0, 1), np.float32)
+        return Sessions(
+            none.astype(np.uint32),
+            none,
+            np.zeros(1, np.int64),
+            np.empty(0, np.int32),
+            none,
+            np.empty(0, np.float32),
+            np.zeros(1, np.int64),
+            np.empty(0),
+            np.empty(0),
+            0.0,
+        )
+    found = touches(dataset)
+    by_item = np.lexsort((found.times, found.items))
+    item_indptr = offsets(np.bincount(found.items, minlength=dataset.n_items))
+    mates, strength = _mates(found, item_indptr, most)
+    bought = contains(dataset.interactions[-1], found.users, found.items, dataset.n_items)
+    near, late = _distances(found, bought)
+    weights = [*found.within.T, (1.0 + near) ** -2, (1.0 + late) ** -2]
+    weights = np.stack([_shared(found, one) for one in weights], axis=1)
+    asked = np.full(dataset.n_users, np.nan)
+    for some in (np.ones_like(bought), bought):  # times rise: the last one stays
+        asked[found.users[some]] = found.times[some]
+    return Sessions(
+        mates,
+        strength,
+        found.indptr,
+        found.items,
+        weights.astype(np.float32),
+        ((_shared(found, np.ones(len(bought))) + weights[:, K]) / 2).astype(np.float32),
+        item_indptr,
+        found.times[by_item],
+        asked,
+        float(np.ptp(found.times)) if len(found.times) else 0.0,
+    )
+
+
+def _shared(found: Touches, weights: Array) -> Array:
+    """Weights of each user's touches, over their sum."""
+    total = np.bincount(found.users, weights, len(found.indptr) - 1)
+    return weights / np.maximum(total, np.finfo(float).tiny)[found.users]
+
+
+def _distances(found: Touches, bought: Array) -> tuple[Array, Array]:
+    """How many touches each is from the nearest of its user's `bought`, and from the last one."""
+    place = np.arange(len(bought))
+    first, end = found.indptr[found.users], found.indptr[found.users + 1]
+    before = np.maximum.accumulate(np.where(bought, place, -1))
+    after = np.minimum.accumulate(np.where(bought, place, len(bought))[::-1])[::-1]
+    far = len(bought)
+    near = np.minimum(
+        np.where(before >= first, place - before, far), np.where(after < end, after - place, far)
+    )
+    late = end - 1 - place
+    return np.where(near == far, late, near), late
+
+
+def _mates(found: Touches, item_indptr: Array, most: int) -> tuple[Array, Array]:
+    """The `most` largest S of each item: (I, n) numbers, padded with I, and values."""
+    n_items = len(item_indptr) - 1
+    most = max(1, min(most, n_items))
+    roots = (1 / np.sqrt(np.maximum(np.diff(item_indptr), 1))).astype(np.float32)
+    mates = np.full((n_items, most), n_items, np.uint32)
+    strength = np.zeros((n_items, most), np.float32)
+    pieces = int(np.clip(GROWTH // (4 * max(n_items, 1)), 2, PIECES))
+    by_item = np.argsort(found.items, kind="stable")
+    _fill(found, item_indptr, by_item, roots, pieces, mates, strength)
+    return mates, strength
+
+
+@parallel()
+def _fill(found, item_indptr, by_item, roots, pieces, mates, strength):
+    n_items, most = mates.shape
+    for piece in nb.prange(pieces):
+        sums = np.zeros(n_items, np.float32)
+        touched, edge = np.empty((2, n_items), np.int32)
+        keys, work = np.empty((2, n_items), np.float32)
+        for i in range(piece * n_items // pieces, (piece + 1) * n_items // pieces):
+            count = 0
+            for e in range(item_indptr[i], item_indptr[i + 1]):
+                place = by_item[e]
+                u = found.users[place]
+                first = max(found.indptr[u], place - REACH)
+                for other in range(first, min(found.indptr[u + 1], place + REACH + 1)):
+                    if other == place:
+                        continue
+                    v = found.items[other]
+                    if sums[v] == 0:
+                        touched[count] = v
+                        count += 1
+                    apart = np.float32(1 + abs(found.times[other] - found.times[place]))
+                    # Never zero, so that zero says that an item has not been met.
+                    sums[v] += max(1 / (apart * apart), np.float32(1e-30))
+            for t in range(count):
+                keys[t] = sums[touched[t]] * roots[i] * roots[touched[t]]
+            listed = largest(keys, touched, count, most, work, edge, mates[i])
+            for t in range(listed):
+                strength[i, t] = sums[mates[i, t]] * roots[i] * roots[mates[i, t]]
+            for t in range(count):
+                sums[touched[t]] = 0

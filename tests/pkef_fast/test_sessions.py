@@ -281,3 +281,4 @@ def test_a_saved_re_ranker_knows_the_times(tmp_path):
         for value, reason in zip(learned, told, strict=True):
             lead = reason.taste + reason.funnel + reason.popularity
             assert lead == pytest.approx(value - average, abs=1e-4)
+        assert any("same visit" in one.text or "just then" in one.text for one in told)

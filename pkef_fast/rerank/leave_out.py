@@ -148,24 +148,43 @@ class LeftOut(NamedTuple):
 
 
 def draw(dataset: Dataset, share: float, least: int, seed: int, rounds: int = 1) -> list[LeftOut]:
-    """`rounds` draws of a random target pair of each user with `least` of them or more.
+    """`rounds` draws of a target pair of each user with `least` of them or more.
 
-    Draws of a user differ from each other as long as there are others. A share of the pairs stays
-    visible in the auxiliary behaviours that they are in. What is drawn for a user depends on the
-    seed and on this user's row alone, not on anything held out.
+    The first draw is a random pair; where the target has times, the latest one (of several at one
+    time a random one), as what is held out mostly is, unless the data set was split at random. The
+    draws after it go on from there, so a user's differ as long as there are others. A share of the
+    pairs stays visible in the auxiliary behaviours that they are in. What is drawn for a user
+    depends on the seed and on this user's row alone, not on anything held out.
     """
     target = dataset.interactions[-1]
     degrees = np.diff(target.indptr)
     users = np.flatnonzero(degrees >= max(least, 1)).astype(np.int32)
     random = np.random.Generator(np.random.PCG64([seed, 0]))
-    first = (random.random(dataset.n_users)[users] * degrees[users]).astype(np.int64)
+    first = (random.random(dataset.n_users) * degrees).astype(np.int64)
+    order = _order(dataset, first)
     result = []
     for number in range(rounds):
-        place = (first + number) % degrees[users]
+        place = order[target.indptr[users] + number % degrees[users]]
         stays = np.random.Generator(np.random.PCG64([seed, 1 + number])).random(dataset.n_users)
-        items = target.indices[target.indptr[users] + place]
+        items = target.indices[place]
         result.append(LeftOut(users, items, stays[users] < share))
     return result
+
+
+def _order(dataset: Dataset, first: Array) -> Array:
+    """(E,) target entries, user by user in the order in which they are drawn.
+
+    From the latest to the earliest, where there are times and they were split by; those of equal
+    times, or all, in the order of the row from its entry `first` (U,) on, and around.
+    """
+    target = dataset.interactions[-1]
+    rows = row_of_each(target)
+    place = np.arange(len(rows)) - target.indptr[rows]
+    keys = [(place - first[rows]) % np.diff(target.indptr)[rows], rows]
+    times = None if dataset.times is None else dataset.times[-1]
+    if times is not None and dataset.source.get("split") != "random":
+        keys.insert(1, -times)
+    return np.lexsort(keys)
 
 
 def hidden(dataset: Dataset, left: LeftOut) -> Dataset:

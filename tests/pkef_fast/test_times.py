@@ -325,3 +325,27 @@ def test_without_times_of_both_sides_somebody_must_say(known):
     times = tuple(one if there else None for one, there in zip(data.times, known, strict=True))
     with pytest.raises(InputError, match=r"wanted --leave-out"):
         choice(replace(data, times=times))
+
+
+# ---- which purchases are left out ---------------------------------------------------------------
+
+
+def test_the_latest_purchases_are_left_out_first():
+    late = {(0, 0): 2, (0, 1): 9, (0, 2): 8, (0, 3): 8, (1, 0): 4}
+    data = touched([VIEWS, late])
+    seeds = range(20)
+    firsts = [draw(data, 1.0, 2, seed, 4) for seed in seeds]
+    for draws in firsts:
+        items = [one.items.tolist() for one in draws]
+        assert [one.users.tolist() for one in draws] == [[0]] * 4
+        assert (items[0], items[3]) == ([1], [0])
+        assert sorted(items[1] + items[2]) == [2, 3]
+    assert len({draws[1].items[0] for draws in firsts}) == 2  # of equal times a random one
+    plain = replace(data, times=None)
+    split_at_random = replace(data, source={"split": "random"})
+    for seed in seeds:
+        for one, other in zip(
+            draw(plain, 0.5, 1, seed, 2), draw(split_at_random, 0.5, 1, seed, 2), strict=True
+        ):
+            assert np.array_equal(one.items, other.items)
+    assert len({draw(plain, 1.0, 2, seed)[0].items[0] for seed in seeds}) == 4

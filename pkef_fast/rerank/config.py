@@ -17,7 +17,7 @@ class RerankConfig(Fields):
     alike: int = field(50, "candidates by two-hop scores of the first behaviour", low=0)
     model: int = field(50, "candidates by the model", low=0)
     soon: int = field(100, "candidates touched soon after own items, where there are times", low=0)
-    neighbours: int = field(64, "nearest items kept of each item", low=1)
+    neighbours: int = field(40, "nearest items kept of each item", low=1)
     users: int = field(12000, "most left-out purchases to learn from", low=1)
     draws: int = field(4, "most left-out purchases of a user, where there are few users", low=1)
     thin: float = field(

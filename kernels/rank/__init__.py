@@ -26,7 +26,7 @@ top_k(scorer, users, k, seen_indptr, seen_indices) → items (b, k) int32, score
 
 survey(scorer, users, k, seen_indptr, seen_indices, asked_indptr, asked_items)
         → items (b, k) int32, scores (b, k) F, asked (E,) F
-    `top_k`, and from the same sweep the scores of asked_items[e], which stand in rows by the place
+    `top_k`, and the scores of asked_items[e], which stand in rows by the place
     of their user, asked_indptr (b+1,); a row's items rise, and may be seen ones.
 
 users, items (n,) int32, users may repeat; seen_indptr (U+1,), seen_indices int32, rows rising and

@@ -363,7 +363,7 @@ def _sweep(
     best,
 ):
     """Score all items for the users of `left` (blocks, BLOCK·width), by chunks of users."""
-    width, k = left.shape[1] // BLOCK, values.shape[1]
+    width, k = left.shape[1] // BLOCK, values.shape[1] if use == TOP else 0
     for chunk in nb.prange(-(-n_users // CHUNK)):
         first = chunk * CHUNK
         count = min(CHUNK, n_users - first)

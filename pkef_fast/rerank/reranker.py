@@ -223,6 +223,12 @@ class Reranked:
     """
 
     def __init__(self, base: Ranker, source: Funnel, weights: Weights):
+        if len(weights.mean) != source.width:  # the kernels would read beyond one or the other
+            raise InputError(
+                f"the re-ranker was learned from {len(weights.mean)} features of a candidate, but "
+                f"data set {source.dataset.name!r} gives {source.width}; wanted the data set that "
+                "it was learned on, with or without times as it was."
+            )
         self.base, self.source = base, source
         self.width, self.form = base.width, Form.of(weights)
 
@@ -291,11 +297,6 @@ class Reranked:
                 _append(base.of(few), k, before, found, values, few, sizes, best, best_scores)
             items[places], scores[places] = best[rows], best_scores[rows]
         return items, scores
-
-    @property
-    def n_items(self) -> int:
-        """Items that are ranked."""
-        return self.source.dataset.n_items
 
 
 def _whole(base: TableRanker, found: Csr, learned: Array) -> TableRanker:

@@ -24,7 +24,7 @@ import numpy as np
 from ..data.dataset import Array, Dataset
 from ..data.patterns import contains, keys_of, offsets
 from ..kernels.jit import parallel
-from .neighbours import GROWTH, PIECES, largest
+from .neighbours import GROWTH, MEMORY, PIECES, largest
 
 REACH = 50  # touches: what is further apart adds next to nothing, and long lists cost the square
 
@@ -64,7 +64,7 @@ def touches(dataset: Dataset) -> Touches:
         offsets(np.bincount(users, minlength=dataset.n_users)),
         users.astype(np.int32),
         items.astype(np.int32),
-        (times - times.min(initial=0)) / unit if len(times) else np.empty(0),
+        (times - times.min()) / unit if len(times) else np.empty(0),
         within,
     )
 
@@ -168,7 +168,7 @@ def _distances(found: Touches, bought: Array) -> tuple[Array, Array]:
 def _mates(found: Touches, item_indptr: Array, most: int) -> tuple[Array, Array]:
     """The `most` largest S of each item: (I, n) numbers, padded with I, and values."""
     n_items = len(item_indptr) - 1
-    most = max(1, min(most, n_items))
+    most = max(1, min(most, n_items, MEMORY // (8 * max(n_items, 1))))
     roots = (1 / np.sqrt(np.maximum(np.diff(item_indptr), 1))).astype(np.float32)
     mates = np.full((n_items, most), n_items, np.uint32)
     strength = np.zeros((n_items, most), np.float32)

@@ -400,6 +400,17 @@ def test_ranks_and_top_k_are_those_of_the_scores(fitted):
         assert np.array_equal(ranker.scores(users[n : n + 1])[0], scores[n])  # whoever else asks
 
 
+def test_a_data_set_with_other_features_is_refused(fitted):
+    data, model = fitted
+    timed = dataclasses.replace(
+        data, times=tuple(np.arange(len(csr.indices)) for csr in data.interactions)
+    )
+    base = model.ranker().base
+    model.reranker.ranker(base, data)
+    with pytest.raises(InputError, match="features of a candidate"):
+        model.reranker.ranker(base, timed)
+
+
 @pytest.mark.emulator
 @pytest.mark.parametrize("model", ["pkef", "graph-rank"])
 def test_a_model_on_another_device_is_re_ranked_alike(model):

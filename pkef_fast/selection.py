@@ -1,8 +1,9 @@
 """What a run is chosen by: its last epoch, or one more target item of each user.
 
 With "val" one target interaction of each user with three or more, the latest where there are times,
-is held out of the training, hidden as the data set's test was; the epoch with the best NDCG@10 on it
-is kept, and so is a re-ranker if it is better there. No held-out item of the test plays any part.
+is held out of the training, hidden as the data set's test was; the epoch with the best NDCG@10 on
+it is kept, and so is a re-ranker if it is better there. No held-out item of the test plays any
+part.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..jit import parallel, serial
 from ..memory import LINE
-from ..select import nth_largest
+from ..select import at_least, nth_largest
 from ..simd import above, load, lowest, spread_over
 from . import EPSILON, DotScorer, GatedScorer, RowsScorer, check_items, float_type, n_items, slots
 
@@ -270,17 +270,6 @@ def _push(out, u, start, values, items, size, floor):
     return size
 
 
-# Counts in float32 are exact below 2²⁴ in any order; so the loop vectorises.
-@serial(fastmath={"reassoc"})
-def _at_least(values, least):
-    """How many values are as high as `least`."""
-    one, none = np.float32(1), np.float32(0)
-    count = none
-    for t in range(len(values)):
-        count += one if values[t] >= least else none
-    return count
-
-
 @serial()
 def _raised(values, items, size, k):
     """(size, floor): keep what at least k, and soon no more than 1.5·k, of the values reach.
@@ -292,7 +281,7 @@ def _raised(values, items, size, k):
         low, high = min(low, values[t]), max(high, values[t])
     for _ in range(HALVINGS):
         middle = low + (high - low) / 2
-        count = _at_least(values[:size], middle)
+        count = at_least(values[:size], middle)
         if count < k:
             high = middle
         else:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..kernels.jit import parallel, serial
 from ..kernels.memory import LINE
+from ..kernels.select import at_least
 from ..kernels.simd import above, expect, larger, load, lowest, spread_over, store
 
 PIECES = 64  # of the users of a call: each has tables of its own, whatever the number of threads
@@ -26,17 +27,6 @@ def add_to(bitmap, item):
     bitmap[item // WORD] |= np.int64(1) << (item % WORD)
 
 
-# Counts in float32 are exact below 2²⁴ in any order; so the loop vectorises.
-@serial(fastmath={"reassoc"})
-def _at_least(values, least):
-    """How many values are as high as `least`."""
-    one, none = np.float32(1), np.float32(0)
-    count = none
-    for j in range(len(values)):
-        count += one if values[j] >= least else none
-    return count
-
-
 @serial()
 def _threshold(values, n, most):
     """A number that n or more values reach, at most `most` of them if there is such a one.
@@ -49,7 +39,7 @@ def _threshold(values, n, most):
     for place in range(30, -1, -1):
         bits[0] |= np.int32(1) << place
         # Bits beyond infinity are reached by none.
-        count = _at_least(values, number[0])
+        count = at_least(values, number[0])
         if count < n:
             bits[0] ^= np.int32(1) << place
         elif count <= most:
@@ -71,7 +61,7 @@ def _choose(sums, column, most, highest, keys, places):
         c, d = load(sums, column, start + 2 * LANES), load(sums, column, start + 3 * LANES)
         store(larger(larger(a, b), larger(c, d)), highest, 0, start // 4)
     least = np.zeros(1, np.float32)
-    if _at_least(highest[0], SMALLEST) > most:
+    if at_least(highest[0], SMALLEST) > most:
         least[0] = _threshold(highest[0], most, 2 * most)
         least.view(np.int32)[0] -= 1  # the next number below
     found = 0

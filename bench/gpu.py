@@ -26,7 +26,7 @@ import numpy as np
 from pkef_fast import PKEF, load_dataset
 from pkef_fast.data import generate
 from pkef_fast.device import Device, device, on
-from pkef_fast.graph import adjacency
+from pkef_fast.graph.adjacency import adjacency
 from pkef_fast.kernels.cuda import forms
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -28,12 +28,13 @@ def main() -> None:
     options.add_argument("--evaluations", type=int, default=20)
     args = options.parse_args()
 
-    from pkef_fast import PKEF, benchmark, load_dataset
+    from pkef_fast import PKEF, load_dataset
     from pkef_fast.device import set_threads
-    from pkef_fast.graph import adjacency
-    from pkef_fast.models.pkef import Pkef
-    from pkef_fast.training import Trainer
-    from pkef_fast.warmup import warm_up
+    from pkef_fast.graph.adjacency import adjacency
+    from pkef_fast.models.pkef.model import Pkef
+    from pkef_fast.report import stages as benchmark
+    from pkef_fast.train.trainer import Trainer
+    from pkef_fast.train.warm_up import warm_up
 
     set_threads(args.threads)
     data = load_dataset(args.dataset, data_dir=args.data_dir)

@@ -15,11 +15,12 @@ import datetime
 import platform
 import statistics
 
-from pkef_fast import evaluation, load_dataset
+from pkef_fast import load_dataset
 from pkef_fast.device import device, set_threads
-from pkef_fast.models.pkef import Pkef
-from pkef_fast.presets import preset
-from pkef_fast.training import Trainer
+from pkef_fast.evaluate import figures as evaluation
+from pkef_fast.models.pkef.model import Pkef
+from pkef_fast.models.pkef.presets import preset
+from pkef_fast.train.trainer import Trainer
 
 PRECISIONS = ("float32", "bf16-gather")
 

@@ -32,10 +32,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pkef_fast.files import write_text
 from pkef_fast.kernels import rank as rank_contract
 from pkef_fast.kernels.cuda import Pointers, forms, source_text
 from pkef_fast.kernels.propagate import Adjacency
+from pkef_fast.store.files import write_text
 
 ROOT = Path(__file__).parents[1]
 

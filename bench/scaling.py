@@ -17,14 +17,14 @@ import statistics
 
 import numpy as np
 
-from pkef_fast import benchmark
-from pkef_fast.config import Config
 from pkef_fast.data import Dataset, generate
 from pkef_fast.data.patterns import keys_of, pattern
 from pkef_fast.device import device, set_threads
-from pkef_fast.models.pkef import Pkef
-from pkef_fast.presets import preset
-from pkef_fast.training import Trainer
+from pkef_fast.models.pkef.config import PkefConfig
+from pkef_fast.models.pkef.model import Pkef
+from pkef_fast.models.pkef.presets import preset
+from pkef_fast.report import stages as benchmark
+from pkef_fast.train.trainer import Trainer
 
 TAOBAO = {"n_users": 15449, "n_items": 11953}
 COUNTS = {"view": 873_954, "cart": 195_476, "buy": 92_180}
@@ -49,7 +49,7 @@ def shops(size: dict[str, int] = TAOBAO, counts: dict[str, int] = COUNTS, draws:
     return thinned(double, counts, 2), double
 
 
-def trainer(dataset: Dataset, config: Config) -> Trainer:
+def trainer(dataset: Dataset, config: PkefConfig) -> Trainer:
     """A trainer on the CPU."""
     return Trainer(Pkef(config, dataset, device("cpu")), dataset)
 

@@ -1,7 +1,7 @@
 """propagate on the view graph: SciPy's product, the reference, Numba; a layer and its adjoint.
 
 Numba works as in training: on tables that start at a cache line, and where the data is large enough
-for it in the node order of `pkef_fast/locality.py`. The others have the data set's order.
+for it in the node order of `pkef_fast/graph/node_order.py`. The others have the data set's order.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pkef_fast.benchmark import scipy_product, tables
-from pkef_fast.graph import adjacency, reordered
+from pkef_fast.graph.adjacency import adjacency, reordered
+from pkef_fast.graph.node_order import node_order
 from pkef_fast.kernels import load
 from pkef_fast.kernels.propagate import cpu, reference
-from pkef_fast.locality import node_order
+from pkef_fast.report.stages import scipy_product, tables
 
 D = 64
 

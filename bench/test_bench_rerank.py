@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from pkef_fast.device import device
+from pkef_fast.evaluate.rankers import TableRanker
 from pkef_fast.kernels.rank import GatedScorer
-from pkef_fast.ranking import TableRanker
 from pkef_fast.rerank import RerankConfig, Reranked
 from pkef_fast.rerank.reranker import funnel, graph_of
 from pkef_fast.rerank.score import Weights

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pkef_fast import evaluation
 from pkef_fast.device import device
-from pkef_fast.models.pkef import Pkef
-from pkef_fast.presets import preset
-from pkef_fast.training import Trainer
+from pkef_fast.evaluate import figures as evaluation
+from pkef_fast.models.pkef.model import Pkef
+from pkef_fast.models.pkef.presets import preset
+from pkef_fast.train.trainer import Trainer
 
 
 @pytest.fixture(scope="module", params=["official", "paper"])

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from pkef_fast import Recommender, load_dataset
-from pkef_fast.validation import validation_split
+from pkef_fast.holdout.validation import validation_split
 
 OPTIONS: dict[str, dict] = {
     "official": {},

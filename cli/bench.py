@@ -11,12 +11,12 @@ from types import ModuleType
 import click
 
 from .. import __file__ as package_file
-from .. import benchmark
 from ..data import load_dataset
 from ..device import device, set_threads
 from ..errors import InputError
-from ..models.pkef import Pkef
-from ..warmup import warm_up
+from ..models.pkef.model import Pkef
+from ..report import stages as benchmark
+from ..train.warm_up import warm_up
 from .options import assignments, dataset_options, json_option, names, threads_option
 from .output import ProgressReport, note, print_json, print_table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .. import toml
+from ..config import toml
 from ..models import MODELS, model_class
 from ..rerank import RerankConfig
 from .options import assignments, model_option, names, presets_help

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from ..audit import audit as audit_of
 from ..data import load_dataset, save_native, summary
 from ..device import device
-from ..plot import plot_audit
+from ..report.audit import audit as audit_of
+from ..report.plot import plot_audit
 from .options import json_option, names, without_none
 from .output import note, print_json, print_table
 

@@ -10,9 +10,9 @@ import click
 from ..data import load_dataset
 from ..device import set_threads
 from ..errors import InputError
-from ..files import write_text
 from ..recommender import Recommender
-from ..runs import Run
+from ..store.files import write_text
+from ..store.runs import Run
 from .options import (
     choose_order,
     dataset_options,

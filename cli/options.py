@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from ..errors import InputError
+from ..evaluate.protocols import PROTOCOLS
 from ..models import MODELS
-from ..protocols import PROTOCOLS
 from ..recommender import Recommender
 
 

@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ..evaluation import ProtocolFigures
+from ..evaluate.figures import ProtocolFigures
 from ..recommender import Observer, Recommender
 from ..rerank import Reranker
-from ..training import Trainer
+from ..train.trainer import Trainer
 
 FIGURES = ("HR@10", "NDCG@10", "val.HR@10", "val.NDCG@10")  # of a line of progress
 COMPILE_NOTICE_SECONDS = 0.7  # a stage that takes longer is compiling

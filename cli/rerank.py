@@ -7,7 +7,7 @@ import click
 from ..data import load_dataset
 from ..device import set_threads
 from ..recommender import Recommender
-from ..runs import Run
+from ..store.runs import Run
 from .options import (
     assignments,
     device_option,

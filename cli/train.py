@@ -13,18 +13,19 @@ from typing import Any
 
 import click
 
-from .. import evaluation, toml
-from ..config import PRECISIONS
+from ..config import toml
 from ..data import Dataset, load_dataset
 from ..device import GATHERS, set_threads
 from ..device import device as make_device
 from ..errors import InputError
+from ..evaluate import figures as evaluation
+from ..evaluate.protocols import names_of
+from ..evaluate.rules import best_rule
+from ..holdout.selection import SELECT
 from ..models import model_class
-from ..protocols import names_of
+from ..models.pkef.config import PRECISIONS
 from ..recommender import RERANK, Recommender
-from ..runs import Run
-from ..selection import SELECT
-from ..trivial import best_rule
+from ..store.runs import Run
 from .options import (
     assignments,
     dataset_options,

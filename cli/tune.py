@@ -11,10 +11,10 @@ import click
 from ..data import load_dataset
 from ..device import device as make_device
 from ..device import set_threads
+from ..evaluate.protocols import PROTOCOLS
 from ..models import MODELS, model_class
-from ..protocols import PROTOCOLS
 from ..rerank import choice
-from ..tuning import METRICS, PRUNERS, Search, Trial
+from ..tune.search import METRICS, PRUNERS, Search, Trial
 from .options import (
     assignments,
     dataset_options,

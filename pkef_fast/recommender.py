@@ -16,21 +16,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import checkpoint, evaluation, memory, selection
+from .config.fields import Fields
 from .data.dataset import Csr, Dataset
 from .data.stored import arrays_of, fields_of
 from .device import Device, device
 from .errors import InputError, PkefError, TrainingError, did_you_mean
-from .evaluation import Evaluation
-from .fields import Fields
+from .evaluate import figures as evaluation
+from .evaluate.figures import Evaluation
+from .evaluate.protocols import names_of
+from .evaluate.rankers import Ranker
+from .holdout import selection
+from .holdout.selection import Selection
 from .models import Model, model_class
-from .protocols import names_of
-from .ranking import Ranker
+from .models.pkef import memory
 from .rerank import Reason, RerankConfig, Reranker, checked_users, choice, hidden, learn, reasons
-from .runs import Run
-from .selection import Selection
-from .training import Trainer, train
-from .warmup import warm_up
+from .store import checkpoint
+from .store.runs import Run
+from .train.trainer import Trainer, train
+from .train.warm_up import warm_up
 
 RERANK = ("none", "learned")
 CHECKPOINT_SECONDS = 10  # at most this much work is lost by a crash, besides the current epoch
@@ -441,8 +444,8 @@ class Recommender:
         data : Dataset
         cutoffs : iterable of int
         protocol : {"paper", "discovery", "return", "all"}
-            Who is ranked among what; see `pkef_fast.protocols`. With "all" the figures are the
-            paper's, and `.protocols` has each one's.
+            Who is ranked among what; see `pkef_fast.evaluate.protocols`. With "all" the figures
+            are the paper's, and `.protocols` has each one's.
         """
         self._check_shape(data)
         start = time.perf_counter()

@@ -24,7 +24,7 @@ from forms import Hosted, gpu
 from cuda_emulator import EmulatorBackend, EmulatorError
 from cuda_emulator.common import INSTANCES, SOURCE
 from pkef_fast.data.dataset import Csr
-from pkef_fast.graph import adjacency
+from pkef_fast.graph.adjacency import adjacency
 from pkef_fast.kernels import rank as rank_contract
 from pkef_fast.kernels.cuda import Pointers, launchers
 from pkef_fast.kernels.sample import mix_of

@@ -23,8 +23,8 @@ def test_the_tutorial_quotes_the_code():
             "kernels/propagate/cuda.py",
             "kernels/propagate/gather.py",
             "kernels/propagate/__init__.py",
-            "pkef_fast/ops.py",
-            "pkef_fast/graph.py",
+            "pkef_fast/tape/ops.py",
+            "pkef_fast/graph/adjacency.py",
         )
     )
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)

@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 from forms import MARKS, emulated, gpu
 
-from pkef_fast import evaluation
-from pkef_fast.autograd import Tensor, no_grad
-from pkef_fast.config import Config
 from pkef_fast.data.dataset import Csr, Dataset
 from pkef_fast.device import device
-from pkef_fast.models.pkef import Pkef
-from pkef_fast.models.pkf import streams, streams_as_written
-from pkef_fast.presets import preset
-from pkef_fast.sampling import Rows, Sampler, Term, compacted, unique_pairs
-from pkef_fast.training import Trainer
+from pkef_fast.evaluate import figures as evaluation
+from pkef_fast.models.pkef.config import PkefConfig
+from pkef_fast.models.pkef.model import Pkef
+from pkef_fast.models.pkef.pkf import streams, streams_as_written
+from pkef_fast.models.pkef.presets import preset
+from pkef_fast.models.pkef.sampling import Rows, Sampler, Term, compacted, unique_pairs
+from pkef_fast.tape.autograd import Tensor, no_grad
+from pkef_fast.train.trainer import Trainer
 
 # Largest difference over the largest entry. Exact files: rounding of a long chain of float64
 # operations; release files: what an independent float64 implementation reached (fixtures' README:
@@ -133,7 +133,7 @@ def test_exact(exact_file, kernels_of):
         )
     n_behaviors = len(fields["layers"])
     behaviors = [f"b{k}" for k in range(n_behaviors)]
-    config = Config(precision="float64").replaced(**fields).checked(behaviors)
+    config = PkefConfig(precision="float64").replaced(**fields).checked(behaviors)
     data = dataset_of(z, behaviors, z["test_item"])
     parameters = {n.removeprefix("param."): v for n, v in z.items() if n.startswith("param.")}
     model = Pkef(config, data, kernels_of, parameters)

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from test_fixtures import EXACT, close, dataset_of
 
-from pkef_fast.config import Config
 from pkef_fast.data import generate
 from pkef_fast.device import device
-from pkef_fast.models.pkef import Pkef
-from pkef_fast.presets import preset
-from pkef_fast.sampling import Sampler
+from pkef_fast.models.pkef.config import PkefConfig
+from pkef_fast.models.pkef.model import Pkef
+from pkef_fast.models.pkef.presets import preset
+from pkef_fast.models.pkef.sampling import Sampler
 
 ROOT = Path(__file__).parents[1]
 PEERS = {"torch", "implicit"}
@@ -46,7 +46,7 @@ def test_the_torch_step_is_that_of_the_fixtures(path, sparse):
     z = dict(np.load(path))
     fields = json.loads(str(z["config"]))
     behaviors = [f"b{k}" for k in range(len(fields["layers"]))]
-    config = Config(precision="float64").replaced(**fields).checked(behaviors)
+    config = PkefConfig(precision="float64").replaced(**fields).checked(behaviors)
     assert peer.covers(config)
     parameters = {n.removeprefix("param."): v for n, v in z.items() if n.startswith("param.")}
     training = peer.Training(

@@ -15,9 +15,9 @@ import statistics
 
 import numpy as np
 
-from pkef_fast.benchmark import PRODUCT, STEP, Peer
 from pkef_fast.kernels.propagate import Adjacency
-from pkef_fast.training import Trainer
+from pkef_fast.report.stages import PRODUCT, STEP, Peer
+from pkef_fast.train.trainer import Trainer
 
 LIBRARIES = ("torch", "implicit")
 IMPLICIT_RUNS = 3  # each of several epochs

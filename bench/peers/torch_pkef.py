@@ -15,10 +15,10 @@ import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
 
-from pkef_fast.config import Config
 from pkef_fast.data.dataset import Dataset
-from pkef_fast.graph import adjacency
+from pkef_fast.graph.adjacency import adjacency
 from pkef_fast.kernels.propagate import EPSILON, Adjacency
+from pkef_fast.models.pkef.config import PkefConfig
 
 from .torch_product import matrix_of
 
@@ -31,7 +31,7 @@ Term = tuple[int, int | None]
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # users, positives, negatives
 
 
-def covers(config: Config) -> bool:
+def covers(config: PkefConfig) -> bool:
     """Whether this is a model that is written here: the official preset, of any size."""
     return (
         config.fusion == "projection"
@@ -87,7 +87,7 @@ class TorchPkef(torch.nn.Module):
 
     def __init__(
         self,
-        config: Config,
+        config: PkefConfig,
         graphs: Sequence[Adjacency],
         n_users: int,
         parameters: Mapping[str, np.ndarray],
@@ -179,7 +179,7 @@ def _bpr(scores: torch.Tensor) -> torch.Tensor:
 class Sampler:
     """The batches of an epoch: users without replacement, draws with, by NumPy."""
 
-    def __init__(self, dataset: Dataset, config: Config):
+    def __init__(self, dataset: Dataset, config: PkefConfig):
         self.config, self.n_items = config, dataset.n_items
         self.n_users = dataset.n_users
         self.random = np.random.default_rng(config.seed)
@@ -242,7 +242,7 @@ def _contains(matrix: sp.csr_matrix, rows: np.ndarray, columns: np.ndarray) -> n
 class Training:
     """Makes steps: sample, forward, backward, update."""
 
-    def __init__(self, dataset: Dataset, config: Config, parameters: Mapping, **options):
+    def __init__(self, dataset: Dataset, config: PkefConfig, parameters: Mapping, **options):
         dtype = config.dtype
         graphs = [
             adjacency(csr, dataset.n_items, config.normalization, config.self_loops, dtype.type)

@@ -11,14 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from .columns import (
-    Table,
-    bad_cell,
-    find_columns,
-    is_missing,
-    parse_times,
-    require_columns,
-)
+from .columns import Table, bad_cell, find_columns, is_missing, parse_times, require_columns
 from .dataset import Array
 
 DELIMITERS = ",\t;|"

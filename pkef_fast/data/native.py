@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..files import write_folder
+from ..store.files import write_folder
 from . import checks
 from .dataset import Array, Dataset
 from .stored import arrays_of, fields_of

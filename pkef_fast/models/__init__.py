@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from ..config.fields import Fields
+from ..config.space import Space
 from ..data.dataset import Array, Dataset
 from ..device import Device
 from ..errors import InputError, did_you_mean
-from ..fields import Fields
-from ..ranking import Ranker
-from ..space import Space
+from ..evaluate.rankers import Ranker
 from .graph_rank import GraphRank
-from .pkef import Pkef
+from .pkef.model import Pkef
 
 
 class Model(Protocol):

@@ -22,14 +22,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import graph
+from ..config.fields import Fields, field
+from ..config.space import Range, Space
 from ..data.dataset import Array, Csr, Dataset
 from ..data.patterns import row_of_each, rows_of
 from ..device import Device
 from ..errors import InputError, did_you_mean
-from ..fields import Fields, field
-from ..ranking import BlockRanker
-from ..space import Range, Space
+from ..evaluate.rankers import BlockRanker
+from ..graph import adjacency as graph
 
 WIDTH = 256  # users of a block: on a CPU half the time of 64, for wide rows of a gather are cheaper
 # Kernels sum a few full cache lines of a row together and what is left in another order. With whole

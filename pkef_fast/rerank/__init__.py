@@ -5,9 +5,9 @@ features (`neighbours` are the sums behind them), `learner` learns a score, and 
 in front of any model's ranking.
 """
 
+from ..holdout.leave_out import Choice, choice, hidden
 from .config import RerankConfig
 from .explain import Reason, reasons
-from .leave_out import Choice, choice, hidden
 from .reranker import Reranked, Reranker, checked_users, learn
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..fields import Fields, field
+from ..config.fields import Fields, field
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import numpy as np
 
 from ..data.dataset import Array, Csr, Dataset
 from ..data.patterns import offsets, rows_of
-from ..ranking import TableRanker
+from ..evaluate.rankers import TableRanker
 from .describe import describe, lanes
 from .neighbours import Neighbours, Stacked, neighbours, stacked
 from .nominate import LANES, count_new, nominate

@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import ops
-from ..autograd import Op, Tensor, backward, expect
 from ..data.dataset import Array
 from ..device import Device
-from ..evaluation import TOP, gains
+from ..evaluate.figures import TOP, gains
 from ..kernels.adam import learning_rate
+from ..tape import ops
+from ..tape.autograd import Op, Tensor, backward, expect
 from .score import Form, Weights, learned
 
 NOT_THERE = -1e9  # score of a place without a candidate: its share of a softmax is 0

@@ -17,7 +17,7 @@ import numba as nb
 import numpy as np
 
 from ..data.dataset import Array, Csr, Dataset
-from ..graph import transpose
+from ..graph.adjacency import transpose
 from ..kernels.jit import parallel, serial
 from ..kernels.select import nth_largest
 

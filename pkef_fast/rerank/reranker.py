@@ -13,14 +13,14 @@ from ..data.dataset import Array, Csr, Dataset
 from ..data.patterns import offsets, rows_of
 from ..device import Device, device
 from ..errors import InputError
+from ..evaluate.rankers import Ranker, TableRanker, blocks, numbers
+from ..holdout.leave_out import LeftOut, draw, hidden
 from ..kernels.jit import parallel
 from ..kernels.rank import RowsScorer
 from ..models.graph_rank import PRESETS as GRAPHS
-from ..ranking import Ranker, TableRanker, blocks, numbers
 from .config import RerankConfig
 from .funnel import Candidates, Funnel, Limits
 from .learner import Learner, Questions, ndcg, together
-from .leave_out import LeftOut, draw, hidden
 from .score import Form, Weights, learned
 
 

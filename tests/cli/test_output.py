@@ -8,9 +8,9 @@ import time
 import pytest
 
 from pkef_fast.cli.output import ProgressReport
-from pkef_fast.config import Config
 from pkef_fast.device import device
-from pkef_fast.warmup import STAGES, warm_up
+from pkef_fast.models.pkef.config import PkefConfig
+from pkef_fast.train.warm_up import STAGES, warm_up
 
 output = sys.modules["pkef_fast.cli.output"]
 
@@ -42,6 +42,6 @@ def test_short_stages_are_not(report, capsys):
 
 def test_every_stage_of_the_warm_up_is_reported():
     seen = []
-    config = Config(d=4, layers=(1, 1), coefficients=(0.5, 0.5))
+    config = PkefConfig(d=4, layers=(1, 1), coefficients=(0.5, 0.5))
     warm_up(config, 2, device("reference"), lambda *one: seen.append(one))
     assert seen == [(name, i, len(STAGES)) for i, name in enumerate(STAGES, 1)]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkef_fast.data.dataset import Csr
-from pkef_fast.graph import adjacency
+from pkef_fast.graph.adjacency import adjacency
 from pkef_fast.kernels.propagate import FUSIONS, SOURCES, cpu, cuda, reference
 from pkef_fast.kernels.propagate.narrow import narrow
 

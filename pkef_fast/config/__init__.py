@@ -1,0 +1,1 @@
+"""Choices: records that explain their fields, spaces to search, TOML."""

@@ -1,0 +1,66 @@
+"""TOML out (a comment for each key) and in; Python reads TOML but does not write it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from .fields import Fields
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)  # the shortest text that reads back as the same float
+    if isinstance(value, str):
+        return json.dumps(value)  # JSON strings are TOML strings
+    return "[" + ", ".join(_value(item) for item in value) + "]"
+
+
+def _lines(values: Mapping[str, Any], comments: Mapping[str, str]) -> list[str]:
+    lines = []
+    for name, value in values.items():
+        if value is None:  # TOML has no null: a key that is not there
+            continue
+        if comments.get(name):
+            lines.append(f"# {comments[name]}")
+        lines.append(f"{name} = {_value(value)}")
+    return lines
+
+
+def dump(config: Fields, tables: Mapping[str, Mapping[str, Any]] | None = None) -> str:
+    """A config as TOML, one comment a field, followed by further tables."""
+    comments = {}
+    for item in dataclasses.fields(config):
+        choices = item.metadata["choices"]
+        known = f" [{' | '.join(choices)}]" if choices else ""
+        comments[item.name] = item.metadata["text"] + known
+    lines = _lines(config.as_dict(), comments)
+    for name, values in (tables or {}).items():
+        lines += ["", f"[{name}]", *_lines(values, {})]
+    return "\n".join(lines) + "\n"
+
+
+def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Fields and tables of a TOML file: ({field: value}, {table: {key: value}})."""
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}; wanted a TOML file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not TOML: {error}.") from error
+    fields = {name: value for name, value in content.items() if not isinstance(value, dict)}
+    return fields, {name: value for name, value in content.items() if isinstance(value, dict)}

@@ -1,0 +1,1 @@
+"""Full ranking: rankers, ranks and figures, protocols, rules without learning."""

@@ -1,0 +1,1 @@
+"""Graphs of behaviours, and an order of their nodes that caches like."""

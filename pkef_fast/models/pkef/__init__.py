@@ -1,0 +1,1 @@
+"""PKEF: its config and presets, its batches, its streams and heads."""

@@ -1,0 +1,40 @@
+"""How much memory a training run takes on a device, before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .config import PkefConfig
+
+INDEX = 4  # bytes of an index
+
+# Tables (N, d) beside the saved ones while a layer's adjoint runs: gradients of both streams before
+# and after it, of both messages and sums, the next behaviour's, and the table itself.
+WORKING_TABLES = 10
+
+
+def training_bytes(
+    config: PkefConfig, n_users: int, n_items: int, edges: Sequence[int], steps_held: int = 1
+) -> int:
+    """About how many bytes a run needs; `edges` are the interactions of each behaviour.
+
+    Counted are parameters with gradient, moments and average, patterns, what the streams save for
+    their adjoint, and the rows of a batch; not what the driver and the compiled kernels take. What
+    a step works in counts `steps_held` times: a device that replays steps keeps theirs.
+    """
+    item = config.dtype.itemsize
+    n_nodes, n_behaviors = n_users + n_items, len(edges)
+    table = n_nodes * config.d * item
+    parameters = (5 if config.average else 4) * table
+    patterns = sum(2 * 2 * count * INDEX + n_nodes * (2 * item + 2 * INDEX) for count in edges)
+    # A layer saves two messages, a behaviour its two sums and its start.
+    saved = table * (2 * sum(config.layers) + 3 * n_behaviors)
+
+    live = sum(1 for weight in config.coefficients if weight > 0)
+    terms = live * n_behaviors  # an own term and n − 1 unique ones each
+    slots = (1 + config.negatives) * min(config.batch_users, n_users) * config.samples_per_user
+    nodes = min(n_nodes, config.batch_users + terms * slots)
+    batch_tables = nodes * config.d * item * n_behaviors * (3 + terms)
+    rows = terms * slots * (4 * INDEX + (4 * n_behaviors + 8) * item)
+    step = saved + WORKING_TABLES * table + batch_tables + rows
+    return parameters + patterns + steps_held * step

@@ -1,0 +1,1 @@
+"""What is written for people: audits, plots, times of stages."""

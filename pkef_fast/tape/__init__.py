@@ -1,0 +1,1 @@
+"""The tape (`autograd`), and each kernel with its adjoint as an operation (`ops`)."""

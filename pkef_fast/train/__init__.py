@@ -1,0 +1,1 @@
+"""Training that knows no model: the protocol, the trainer, the loop of epochs."""

@@ -1,0 +1,55 @@
+"""Compiling the kernels before the first step, so that nobody waits without knowing why.
+
+Numba compiles a kernel when it is first called and keeps the result on disk. A tiny model with the
+run's own config goes once through everything a run does; with a warm cache this takes a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..data.synthetic import generate
+from ..device import Device
+from ..evaluate import figures as evaluation
+from ..models.pkef.config import PkefConfig
+
+STAGES = ("sampling", "propagation and experts", "adjoints", "update", "ranking")
+
+
+def warm_up(
+    config: PkefConfig,
+    n_behaviors: int,
+    device: Device,
+    on_stage: Callable[[str, int, int], None] = lambda name, number, total: None,
+) -> None:
+    """Run a tiny problem of K behaviours; `on_stage(name, number, total)` before each stage."""
+    from ..models.pkef.model import Pkef
+    from ..tape.autograd import backward
+    from .trainer import Trainer
+
+    stages = (*device.compiled_ahead, *STAGES)
+
+    def stage(name):
+        on_stage(name, stages.index(name) + 1, len(stages))
+
+    for operation in device.compiled_ahead:
+        stage(operation)
+        device.compile(operation)
+    names = tuple(f"b{k}" for k in range(n_behaviors))
+    data = generate(n_users=12, n_items=10, behaviors=names, seed=0)
+    tiny = replace(config, d=min(config.d, 8), batch_users=12)
+    stage("sampling")
+    trainer = Trainer(Pkef(tiny, data, device), data)
+    batch = trainer.next_batch()
+    stage("propagation and experts")
+    losses = trainer.model.losses(batch)
+    stage("adjoints")
+    if losses:
+        backward(trainer.model.total(losses))
+    stage("update")
+    trainer.update()
+    stage("ranking")
+    popularity = evaluation.popularity(data, device, trainer.model.dtype)
+    for ranker in (trainer.model.ranker(), popularity):
+        evaluation.evaluate(ranker, data)

@@ -1,0 +1,1 @@
+"""Searching a model's fields by validation items."""

@@ -1,0 +1,131 @@
+"""The tape: order, sharing, what is not computed, and clear errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pkef_fast.device import device
+from pkef_fast.tape import ops
+from pkef_fast.tape.autograd import Op, Tensor, backward, no_grad
+
+CPU = device("cpu")
+
+
+def leaf(*shape, seed=0, dtype=np.float64):
+    data = np.random.default_rng(seed).normal(size=shape).astype(dtype)
+    return Tensor(data, CPU, requires_grad=True)
+
+
+def _sum(kernels, x, *, weights):
+    return np.asarray(np.sum(x * weights)), (weights,)
+
+
+def _sum_adjoint(kernels, saved, needs, d_out):
+    (weights,) = saved
+    return (d_out * weights,)
+
+
+weighted_sum = Op("weighted_sum", _sum, _sum_adjoint)
+
+# name, operation on leaves, shapes of the leaves
+OPS = [
+    ("add", ops.add, [(4, 3), (4, 3)], {}),
+    ("scale", ops.scale, [(4, 3)], {"factor": -2.5}),
+    ("multiply", ops.multiply, [(4, 3), (4, 3)], {}),
+    ("concatenate", ops.concatenate, [(4, 3), (4, 2)], {}),
+    ("stack", ops.stack, [(4, 3), (4, 3)], {}),
+    ("stack_rows", ops.stack_rows, [(4, 3), (2, 3)], {}),
+    ("project", ops.project, [(4, 3), (4, 3)], {}),
+    ("affine", ops.affine, [(4, 3), (3, 2), (2,)], {}),
+    ("softmax", ops.softmax, [(4, 3)], {}),
+    ("mix", ops.mix, [(4, 3), (3, 4, 2)], {}),
+]
+
+
+@pytest.mark.parametrize("place", ["reference", "cpu"])
+@pytest.mark.parametrize(("name", "op", "shapes", "options"), OPS, ids=[one[0] for one in OPS])
+def test_each_gradient_is_that_of_central_differences(name, op, shapes, options, place):
+    rng = np.random.default_rng(1)
+    arrays = [rng.normal(size=shape) for shape in shapes]
+    there = device(place)
+
+    def value(arrays):
+        with no_grad():
+            out = op(*(Tensor(a, there) for a in arrays), **options)
+        return np.sum(out.data * weights)
+
+    leaves = [Tensor(a, there, requires_grad=True) for a in arrays]
+    out = op(*leaves, **options)
+    weights = rng.normal(size=out.shape)
+    backward(weighted_sum(out, weights=weights))
+    for position, tensor in enumerate(leaves):
+        direction = rng.normal(size=tensor.shape)
+        ends = []
+        for h in (1e-6, -1e-6):
+            moved = list(arrays)
+            moved[position] = moved[position] + h * direction
+            ends.append(value(moved))
+        numeric = (ends[0] - ends[1]) / 2e-6
+        assert np.sum(tensor.grad * direction) == pytest.approx(numeric, rel=1e-7, abs=1e-8)
+
+
+def test_a_tensor_used_twice_gets_the_sum():
+    x = leaf(3, 2)
+    twice = ops.add(ops.scale(x, factor=2), ops.add(x, x))
+    backward(weighted_sum(twice, weights=np.ones((3, 2))))
+    np.testing.assert_allclose(x.grad, np.full((3, 2), 4.0))
+
+
+def test_a_second_backward_replaces_the_gradient():
+    x = leaf(3, 2)
+    for factor in (2, 5):
+        backward(weighted_sum(ops.scale(x, factor=factor), weights=np.ones((3, 2))))
+    np.testing.assert_allclose(x.grad, np.full((3, 2), 5.0))
+
+
+def test_what_no_loss_reads_has_no_gradient_and_no_adjoint_runs():
+    calls = []
+    spy = Op("spy", lambda k, x: (x * 1, ()), lambda *a: calls.append(1) or (a[-1],))
+    x, y = leaf(2, 2), leaf(2, 2, seed=1)
+    spy(y)
+    backward(weighted_sum(x, weights=np.ones((2, 2))))
+    assert y.grad is None
+    assert calls == []
+
+
+def test_no_grad_records_nothing_and_tells_the_forward():
+    kept = []
+
+    def forward(kernels, x, *, keep):
+        kept.append(keep)
+        return x * 1, (x,)
+
+    op = Op("op", forward, lambda *a: (a[-1],))
+    x = leaf(2, 2)
+    assert op(x).record is not None
+    with no_grad():
+        out = op(x)
+    assert out.record is None
+    assert not out.requires_grad
+    assert kept == [True, False]
+    with pytest.raises(ValueError, match="no_grad"):
+        backward(Tensor(np.zeros(()), CPU))
+
+
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match=r"add: shapes \(2, 3\) and \(3, 2\) differ"):
+        ops.add(leaf(2, 3), leaf(3, 2))
+    with pytest.raises(TypeError, match="project: input 1 is float32, input 0 float64"):
+        ops.project(leaf(2, 3), leaf(2, 3, dtype=np.float32))
+    with pytest.raises(TypeError, match="scale: input 0 is int64, not a float"):
+        ops.scale(Tensor(np.arange(4), CPU), factor=1)
+    with pytest.raises(TypeError, match="add: input 1 is a ndarray, not a Tensor"):
+        ops.add(leaf(2, 2), np.ones((2, 2)))
+    with pytest.raises(ValueError, match="input 1 is on reference, input 0 on cpu"):
+        ops.add(leaf(2, 2), Tensor(np.ones((2, 2)), device("reference")))
+    with pytest.raises(ValueError, match=r"backward: the loss has shape \(2, 2\)"):
+        backward(ops.scale(leaf(2, 2), factor=1))
+    wrong = Op("wrong", lambda k, x: (np.asarray(x.sum()), ()), lambda *a: (np.ones(7),))
+    with pytest.raises(ValueError, match=r"wrong: the adjoint gave \(7,\) for an input of shape"):
+        backward(wrong(leaf(2, 2)))

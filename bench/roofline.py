@@ -422,7 +422,8 @@ def step(shop: Shop) -> list[Launch]:
     """
     backend = Recorder()
     kernel = forms(backend)
-    sample, propagate, pme = kernel["sample"], kernel["propagate"], kernel["pme"]
+    sample, propagate = kernel["sample"], kernel["propagate"]
+    pairs, pme = kernel["pairs"], kernel["pme"]
     d, n_behaviors, nodes = shop.d, len(shop.interactions), shop.nodes
     table = shaped((nodes, d))
     clock, users = shaped(2, np.uint32), shaped(shop.batch_users, np.int32)
@@ -440,11 +441,11 @@ def step(shop: Shop) -> list[Launch]:
         shares[k, other] = min(1.0, shop.interactions[k] / shop.users / shop.samples)
         lists += [left, right]
     capacity = shop.batch_users + min(shop.items, sum(len(one) for one in lists[2::2]))
-    batch, numbers = pme.compact(lists, nodes, capacity)
-    pairs = {}
+    batch, numbers = pairs.compact(lists, nodes, capacity)
+    pairs_of = {}
     for term, left, right in zip(shop.terms, numbers[1::2], numbers[2::2], strict=True):
         backend.share = shares[term]
-        pairs[term] = pme.index_pairs(left, right, capacity)
+        pairs_of[term] = pairs.index_pairs(left, right, capacity)
 
     backend.share = 1.0
     graphs = [even_graph(shop, one) for one in shop.interactions]
@@ -463,18 +464,18 @@ def step(shop: Shop) -> list[Launch]:
             z = shaped((nodes, d))
 
     # A device copy of each table, so that tables are told apart.
-    stack = pme.gather([shaped((nodes, d)) for _ in range(n_behaviors)], batch)
-    states = pme.gather([shaped((nodes, d)) for _ in shop.live], batch)
+    stack = pairs.gather([shaped((nodes, d)) for _ in range(n_behaviors)], batch)
+    states = pairs.gather([shaped((nodes, d)) for _ in shop.live], batch)
     weight, bias = shaped((2 * d, n_behaviors)), shaped(n_behaviors)
     backwards = []
-    for term, pair in pairs.items():
+    for term, pair in pairs_of.items():
         backend.share, (k, other) = shares[term], term
         if other is None:
             gate = (stack, None, k, weight, bias, pair, 0.01, 300)
             scores, saved = pme.gated_side(*gate)
             backwards.append((shares[term], pme.gated_side_adjoint, gate, saved, scores))
             at = (states[shop.live.index(k)], pair, 300)
-            backwards.append((shares[term], pme.dot_adjoint, at, None, pme.dot(*at)))
+            backwards.append((shares[term], pairs.dot_adjoint, at, None, pairs.dot(*at)))
         else:
             two = (stack[other], stack[k], pair, 0.01, 300)
             scores, saved = pme.unique_side(*two)
@@ -485,8 +486,8 @@ def step(shop: Shop) -> list[Launch]:
         backend.share = share
         adjoint(scores, *arguments, *(() if saved is None else (saved,)))
     backend.share = 1.0
-    pme.gather_adjoint(stack, batch, nodes)
-    pme.gather_adjoint(states, batch, nodes)
+    pairs.gather_adjoint(stack, batch, nodes)
+    pairs.gather_adjoint(states, batch, nodes)
     for k in reversed(range(n_behaviors)):
         d_p = None
         d_p_sum = shaped((nodes, d)) if k in shop.live else None

@@ -1,10 +1,11 @@
-"""pme: gather, gated and unique scores of one term with their adjoints, NumPy and Numba."""
+"""pme: gated and unique scores of one term with their adjoints, NumPy and Numba."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from pkef_fast.kernels.pairs.reference import index_pairs
 from pkef_fast.kernels.pme import cpu, reference
 
 FORMS = pytest.mark.parametrize("form", [reference, cpu], ids=["numpy", "numba"])
@@ -21,23 +22,9 @@ def term():
     weight = rng.normal(size=(2 * D, K)).astype(np.float32)
     left = np.sort(rng.integers(0, USERS, PAIRS)).astype(np.int32)
     right = rng.integers(USERS, NODES, PAIRS).astype(np.int32)
-    pairs = cpu.index_pairs(left, right, NODES)
+    pairs = index_pairs(left, right, NODES)
     d_scores = rng.normal(size=PAIRS).astype(np.float32)
     return tables, weight, np.zeros(K, np.float32), pairs, d_scores
-
-
-@pytest.mark.benchmark(group="gather")
-@FORMS
-def test_gather(benchmark, form, term):
-    nodes = np.arange(0, NODES, 2, dtype=np.int32)
-    benchmark(form.gather, list(term[0]), nodes)
-
-
-@pytest.mark.benchmark(group="gather_adjoint")
-@FORMS
-def test_gather_adjoint(benchmark, form, term):
-    nodes = np.arange(0, NODES, 2, dtype=np.int32)
-    benchmark(form.gather_adjoint, form.gather(list(term[0]), nodes), nodes, NODES)
 
 
 @pytest.mark.benchmark(group="gated")

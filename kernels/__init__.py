@@ -2,7 +2,7 @@
 
 In the order in which the data of a training step passes them:
 
-    sample → propagate → pme → bpr → (adjoints, backwards) → adam → rank
+    sample → propagate → pairs → pme → bpr → (adjoints, backwards) → adam → rank
 
 `linear` and `gate` serve the fusion schemes and heads that need dense maps. An operation's
 `__init__.py` is its contract, `reference.py` the NumPy truth, `cpu.py` the Numba form, `cuda.py`
@@ -24,7 +24,7 @@ from .cuda import Backend, Unsupported, forms
 
 __all__ = ["OPERATIONS", "Kernels", "NoSuchDevice", "Unsupported", "load", "on"]
 
-OPERATIONS = ("sample", "propagate", "pme", "bpr", "linear", "gate", "adam", "rank")
+OPERATIONS = ("sample", "propagate", "pairs", "pme", "bpr", "linear", "gate", "adam", "rank")
 
 
 class NoSuchDevice(ValueError):
@@ -42,6 +42,7 @@ class Kernels:
     device: str
     sample: Any
     propagate: Any
+    pairs: Any
     pme: Any
     bpr: Any
     linear: Any

@@ -27,6 +27,7 @@ from pkef_fast.data.dataset import Csr
 from pkef_fast.graph.adjacency import adjacency
 from pkef_fast.kernels import rank as rank_contract
 from pkef_fast.kernels.cuda import Pointers, launchers
+from pkef_fast.kernels.pairs.reference import compact, index_pairs
 from pkef_fast.kernels.sample import mix_of
 
 
@@ -104,26 +105,40 @@ def _layer(form, rng, graph, d, fusion, source):
     form.layer_adjoint(graph, d_p, d_z, d_p_sum, d_z_sum, saved, *settings)
 
 
-def pme(form, rng):
-    """All scores and adjoints of a batch with a heavy node; a sort that takes two blocks."""
-    kernels = launchers()["pme"]
+def pairs(form, rng):
+    """Rows, scores and a penalty of a batch with a heavy node; a sort that takes two blocks."""
+    kernels = launchers()["pairs"]
     before, kernels.PIECES = kernels.PIECES, 2
     try:
         left, right = _ends(rng, 1100)
         form.index_pairs(*form.compact([left, right], 80)[1], 80)
         nodes, (left, right) = form.compact(_ends(rng, 160), 80)
-        pairs, k = form.index_pairs(left, right, len(nodes)), 1
-        rows = form.gather([draws(rng, 80, 4) for _ in range(3)], nodes)
-        form.gather_adjoint(rows, nodes, 80)
+        ends = form.index_pairs(left, right, len(nodes))
+        x = form.gather([draws(rng, 80, 4) for _ in range(3)], nodes)
+        form.gather_adjoint(x, nodes, 80)
         d_scores, relation = draws(rng, len(left)), draws(rng, 4)
         for r in (None, relation):
-            form.dot(rows[k], pairs, 2.0, r)
-            form.dot_adjoint(d_scores, rows[k], pairs, 2.0, r)
+            form.dot(x[1], ends, 2.0, r)
+            form.dot_adjoint(d_scores, x[1], ends, 2.0, r)
+        rows, weights = draws(rng, 600, 5), draws(rng, 600)
+        form.penalty_adjoint(form.penalty(rows, weights), rows, weights)
+    finally:
+        kernels.PIECES = before
+
+
+def pme(form, rng):
+    """All scores and adjoints of a batch with a heavy node."""
+    kernels = launchers()["pme"]
+    before, kernels.PIECES = kernels.PIECES, 2
+    try:
+        nodes, (left, right) = compact(_ends(rng, 160), 80)
+        ends, k = index_pairs(left, right, len(nodes)), 1
+        rows, d_scores = draws(rng, 3, len(nodes), 4), draws(rng, len(left))
         for level in ("side", "interaction"):
-            gate = (rows, None, k, draws(rng, 8, 3), draws(rng, 3), pairs, 0.3, 2.0)
+            gate = (rows, None, k, draws(rng, 8, 3), draws(rng, 3), ends, 0.3, 2.0)
             _, saved = getattr(form, f"gated_{level}")(*gate)
             getattr(form, f"gated_{level}_adjoint")(d_scores, *gate, saved)
-            two = (rows[0], rows[k], pairs, 0.3, 2.0)
+            two = (rows[0], rows[k], ends, 0.3, 2.0)
             _, saved = getattr(form, f"unique_{level}")(*two)
             getattr(form, f"unique_{level}_adjoint")(d_scores, *two, saved)
     finally:
@@ -198,6 +213,7 @@ def rank(form, rng):
 EVERY: dict[str, Callable] = {
     "sample": sample,
     "propagate": propagate,
+    "pairs": pairs,
     "pme": pme,
     "bpr": bpr,
     "linear": linear,

@@ -225,7 +225,7 @@ def _is_empty_term(name, rows):
 def check_gate(model, Z, k, batch, wanted):
     """Gate weights of behaviour k's positives."""
     kernels, config = model.device.kernels, model.config
-    tables = kernels.pme.gather([Z[j].data for j in range(model.n_behaviors)], batch.nodes)
+    tables = kernels.pairs.gather([Z[j].data for j in range(model.n_behaviors)], batch.nodes)
     weight, bias = (tensor.data for tensor in model.head._gate(model.parameters, k))
     gated = getattr(kernels.pme, f"gated_{config.projection_level}")
     _, saved = gated(
@@ -323,7 +323,7 @@ def test_release(release_file, kernels_of):
     for k in range(len(behaviors)):
         if f"gate.{k}" in z and Term(k) in everything.pairs:
             wanted = z[f"gate.{k}"]
-            tables = kernels_of.kernels.pme.gather(
+            tables = kernels_of.kernels.pairs.gather(
                 [Z[j].data for j in range(len(behaviors))], everything.nodes
             )
             _, saved = kernels_of.kernels.pme.gated_side(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pkef_fast.kernels.cuda import forms
-from pkef_fast.kernels.pme import Pairs
+from pkef_fast.kernels.pairs import Pairs
 from pkef_fast.kernels.propagate import Adjacency
 from pkef_fast.kernels.rank import DotScorer
 
@@ -100,7 +100,7 @@ def test_inner_products_counted_pair_by_pair(share):
     x, d_scores = np.zeros((n, d), np.float32), np.zeros(rows, np.float32)
     backend = roofline.Recorder()
     backend.share = share
-    form = forms(backend)["pme"]
+    form = forms(backend)["pairs"]
     form.dot(x, pairs, 1.0)
     form.dot_adjoint(d_scores, x, pairs, 1.0)
     forward, adjoint = map(roofline.cost, backend.launches)

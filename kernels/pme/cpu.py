@@ -9,20 +9,15 @@ import numba as nb
 import numpy as np
 
 from ..jit import FAST, parallel, serial
-from ..memory import empty, empty_like
-from . import EPSILON, Pairs, padded
+from ..memory import empty_like
+from ..pairs.cpu import dot, dot_adjoint
+from . import EPSILON
 
 __all__ = [
-    "compact",
-    "dot",
-    "dot_adjoint",
     "gated_interaction",
     "gated_interaction_adjoint",
     "gated_side",
     "gated_side_adjoint",
-    "gather",
-    "gather_adjoint",
-    "index_pairs",
     "unique_interaction",
     "unique_interaction_adjoint",
     "unique_side",
@@ -31,151 +26,6 @@ __all__ = [
 
 # Gate gradients are summed over this many pieces of nodes, whatever the number of threads.
 PIECES = 32
-
-
-@serial()
-def _mark(numbers, place):
-    for i in range(len(numbers)):
-        if numbers[i] >= 0:
-            place[numbers[i]] = 1
-
-
-@serial()
-def _renumber(numbers, place):
-    out = np.empty(len(numbers), np.int32)
-    for i in range(len(numbers)):
-        out[i] = place[numbers[i]] if numbers[i] >= 0 else -1
-    return out
-
-
-def compact(node_lists, n_nodes, capacity=None):
-    """Distinct nodes of the lists, rising, and the lists in those numbers."""
-    place = np.zeros(n_nodes, np.int32)
-    for numbers in node_lists:
-        _mark(numbers, place)
-    nodes = np.flatnonzero(place).astype(np.int32)
-    place[nodes] = np.arange(len(nodes), dtype=np.int32)
-    lists = tuple(_renumber(numbers, place) for numbers in node_lists)
-    return padded(nodes, capacity), lists
-
-
-@serial()
-def _counting_sort(left, right, ptr, slots):
-    count = len(left)
-    for i in range(count):
-        if left[i] >= 0:
-            ptr[left[i] + 1] += 1
-            ptr[right[i] + 1] += 1
-    for n in range(len(ptr) - 1):
-        ptr[n + 1] += ptr[n]
-    cursor = ptr[:-1].copy()
-    for i in range(count):
-        if left[i] >= 0:
-            slots[cursor[left[i]]] = i
-            cursor[left[i]] += 1
-    for i in range(count):
-        if left[i] >= 0:
-            slots[cursor[right[i]]] = count + i
-            cursor[right[i]] += 1
-    for i in range(ptr[-1], 2 * count):  # of absent pairs
-        slots[i] = -1
-
-
-def index_pairs(left, right, n_compact):
-    """The pairs with their endpoints sorted by node."""
-    ptr = np.zeros(n_compact + 1, np.int32)
-    slots = np.empty(2 * len(left), np.int32)
-    _counting_sort(left, right, ptr, slots)
-    return Pairs(left, right, ptr, slots)
-
-
-@parallel()
-def _take_rows(table, nodes, out):
-    for i in nb.prange(len(nodes)):
-        if nodes[i] < 0:
-            out[i] = 0
-            continue
-        for j in range(table.shape[1]):
-            out[i, j] = table[nodes[i], j]
-
-
-def gather(tables, nodes):
-    """Rows `nodes` of K tables, (K, B, d)."""
-    out = empty((len(tables), len(nodes), tables[0].shape[1]), tables[0].dtype)
-    for k, table in enumerate(tables):
-        _take_rows(table, nodes, out[k])
-    return out
-
-
-@parallel()
-def _put_rows(rows, nodes, out):
-    """`out` = 0 but for rows `nodes`, which rise."""
-    for piece in nb.prange(64):
-        first, last = piece * len(out) // 64, (piece + 1) * len(out) // 64
-        i = np.searchsorted(nodes, first)
-        for n in range(first, last):
-            if i < len(nodes) and nodes[i] == n:
-                for j in range(out.shape[1]):
-                    out[n, j] = rows[i, j]
-                i += 1
-            else:
-                for j in range(out.shape[1]):
-                    out[n, j] = 0
-
-
-def gather_adjoint(d_rows, nodes, n_nodes):
-    """K tables (N, d), zero but for rows `nodes`."""
-    tables = [empty((n_nodes, d_rows.shape[2]), d_rows.dtype) for _ in d_rows]
-    nodes = nodes[: np.count_nonzero(nodes >= 0)]
-    for rows, table in zip(d_rows, tables, strict=True):
-        _put_rows(rows, nodes, table)
-    return tables
-
-
-@parallel(fastmath=FAST)
-def _pair_dots(x, y, left, right, m, out):
-    for r in nb.prange(len(left)):
-        total = x.dtype.type(0)
-        if left[r] >= 0:
-            for j in range(x.shape[1]):
-                total += x[left[r], j] * y[right[r], j]
-        out[r] = m * total
-
-
-@parallel(fastmath=FAST)
-def _owner_sums(x, left, right, ptr, slots, weights, out):
-    """out_n = Σ over n's pairs of weight·x_partner."""
-    count = len(left)
-    for n in nb.prange(len(ptr) - 1):
-        row = out[n]
-        for j in range(x.shape[1]):
-            row[j] = 0
-        for s in range(ptr[n], ptr[n + 1]):
-            slot = slots[s]
-            pair = slot if slot < count else slot - count
-            partner = right[pair] if slot < count else left[pair]
-            w = weights[pair]
-            for j in range(x.shape[1]):
-                row[j] += w * x[partner, j]
-
-
-def dot(x, pairs, m, relation=None):
-    """m·Σ_a x_la x_ra r_a of each pair."""
-    scores = np.empty(len(pairs.left), x.dtype)
-    weighed = x if relation is None else x * relation
-    _pair_dots(weighed, x, pairs.left, pairs.right, x.dtype.type(m), scores)
-    return scores
-
-
-def dot_adjoint(d_scores, x, pairs, m, relation=None):
-    """(d_x, d_relation or None) of `dot`."""
-    sums = empty_like(x)
-    _owner_sums(x, *pairs, d_scores * x.dtype.type(m), sums)
-    if relation is None:
-        return sums, None
-    # Σ over pairs of w x_l∘x_r: each pair is met twice, once at either end
-    d_relation = np.sum(x * sums, axis=0) * x.dtype.type(0.5)
-    return sums * relation, d_relation
 
 
 @serial(fastmath=FAST)
@@ -187,7 +37,7 @@ def _slot(j, k):
 
 
 @parallel(fastmath=FAST)
-def _node_stage(tables, n_users, k, weight, t, sides, norm, c, logits):
+def _node_stage(tables, n_users, k, weight, projection_scale, sides, norm, c, logits):
     """norm = ⟨Z^k,Z^k⟩ + ε, c = t·⟨Z^j,Z^k⟩/norm (1 in slot 0), the node's part of the logits."""
     n_behaviors, n_nodes, d = tables.shape
     for n in nb.prange(n_nodes):
@@ -204,7 +54,7 @@ def _node_stage(tables, n_users, k, weight, t, sides, norm, c, logits):
                     total = own.dtype.type(0)
                     for a in range(d):
                         total += tables[j, n, a] * own[a]
-                    c[n, _slot(j, k)] = t * total / norm[n]
+                    c[n, _slot(j, k)] = projection_scale * total / norm[n]
         first = 0 if n < n_users else d
         for s in range(n_behaviors):
             total = own.dtype.type(0)
@@ -237,7 +87,7 @@ def _softmax_adjoint_row(gates, d_gates):
 
 
 @parallel(fastmath=FAST)
-def _side_pairs(own, left, right, c, logits, bias, m, gates, products, mixes, scores):
+def _side_pairs(own, left, right, c, logits, bias, score_scale, gates, products, mixes, scores):
     for r in nb.prange(len(left)):
         u, v = left[r], right[r]
         if u < 0:
@@ -253,17 +103,19 @@ def _side_pairs(own, left, right, c, logits, bias, m, gates, products, mixes, sc
         for s in range(len(bias)):
             mix += gates[r, s] * c[u, s] * c[v, s]
         mixes[r] = mix
-        scores[r] = m * total * mix
+        scores[r] = score_scale * total * mix
 
 
 @parallel(fastmath=FAST)
-def _side_pairs_adjoint(d_scores, left, right, c, m, gates, products, mixes, w, d_logits, d_c):
+def _side_pairs_adjoint(
+    d_scores, left, right, c, score_scale, gates, products, mixes, w, d_logits, d_c
+):
     """Of each pair: weight of the inner product, gradients of logits and of both ends' c."""
     for r in nb.prange(len(left)):
         u, v = left[r], right[r]
         if u < 0:
             continue
-        g = m * d_scores[r]
+        g = score_scale * d_scores[r]
         w[r] = g * mixes[r]
         g *= products[r]
         for s in range(gates.shape[1]):
@@ -279,7 +131,7 @@ def _owner_side(
     n_users,
     k,
     weight,
-    t,
+    projection_scale,
     left,
     right,
     ptr,
@@ -321,7 +173,7 @@ def _owner_side(
         for j in range(n_behaviors):
             if j != k:
                 s = _slot(j, k)
-                x = t * sums[s] / norm[n]
+                x = projection_scale * sums[s] / norm[n]
                 y = 2 * sums[s] * c[n, s] / norm[n]
                 for a in range(d):
                     out[j, n, a] = x * own[a]
@@ -351,17 +203,19 @@ def _gate_gradients(own, n_users, node_logits, weight, bias):
     return d_weight.sum(axis=0), d_bias.sum(axis=0)
 
 
-def _nodes(tables, n_users, k, weight, t, sides):
+def _nodes(tables, n_users, k, weight, projection_scale, sides):
     n_behaviors, n_nodes, _ = tables.shape
     norm = np.empty(n_nodes, tables.dtype)
     c, logits = np.empty((2, n_nodes, n_behaviors), tables.dtype)
-    _node_stage(tables, n_users, k, weight, tables.dtype.type(t), sides, norm, c, logits)
+    _node_stage(
+        tables, n_users, k, weight, tables.dtype.type(projection_scale), sides, norm, c, logits
+    )
     return norm, c, logits
 
 
-def gated_side(tables, n_users, k, weight, bias, pairs, t, m):
+def gated_side(tables, n_users, k, weight, bias, pairs, projection_scale, score_scale):
     """Gated scores of the pairs, experts projected for users and items apart."""
-    norm, c, logits = _nodes(tables, n_users, k, weight, t, True)
+    norm, c, logits = _nodes(tables, n_users, k, weight, projection_scale, True)
     count = len(pairs.left)
     products, mixes, scores = np.empty((3, count), tables.dtype)
     gates = np.empty((count, len(bias)), tables.dtype)
@@ -372,7 +226,7 @@ def gated_side(tables, n_users, k, weight, bias, pairs, t, m):
         c,
         logits,
         bias,
-        tables.dtype.type(m),
+        tables.dtype.type(score_scale),
         gates,
         products,
         mixes,
@@ -381,7 +235,9 @@ def gated_side(tables, n_users, k, weight, bias, pairs, t, m):
     return scores, (gates, norm, c, products, mixes)
 
 
-def gated_side_adjoint(d_scores, tables, n_users, k, weight, bias, pairs, t, m, saved):
+def gated_side_adjoint(
+    d_scores, tables, n_users, k, weight, bias, pairs, projection_scale, score_scale, saved
+):
     """(d_tables, d_weight, d_bias) of `gated_side`."""
     gates, norm, c, products, mixes = saved
     w = np.empty_like(d_scores)
@@ -392,7 +248,7 @@ def gated_side_adjoint(d_scores, tables, n_users, k, weight, bias, pairs, t, m, 
         pairs.left,
         pairs.right,
         c,
-        tables.dtype.type(m),
+        tables.dtype.type(score_scale),
         gates,
         products,
         mixes,
@@ -407,7 +263,7 @@ def gated_side_adjoint(d_scores, tables, n_users, k, weight, bias, pairs, t, m, 
         n_users,
         k,
         weight,
-        tables.dtype.type(t),
+        tables.dtype.type(projection_scale),
         *pairs,
         norm,
         c,
@@ -421,7 +277,7 @@ def gated_side_adjoint(d_scores, tables, n_users, k, weight, bias, pairs, t, m, 
 
 
 @parallel(fastmath=FAST)
-def _unique_nodes(own_j, own_k, t, c, norm, out):
+def _unique_nodes(own_j, own_k, projection_scale, c, norm, out):
     for n in nb.prange(len(own_j)):
         jk = own_j.dtype.type(0)
         kk = own_j.dtype.type(EPSILON)
@@ -431,37 +287,37 @@ def _unique_nodes(own_j, own_k, t, c, norm, out):
         norm[n] = kk
         c[n] = jk / kk
         for a in range(own_j.shape[1]):
-            out[n, a] = t * (own_j[n, a] - c[n] * own_k[n, a])
+            out[n, a] = projection_scale * (own_j[n, a] - c[n] * own_k[n, a])
 
 
 @parallel(fastmath=FAST)
-def _unique_nodes_adjoint(d_unique, own_j, own_k, t, c, norm, d_j, d_k):
+def _unique_nodes_adjoint(d_unique, own_j, own_k, projection_scale, c, norm, d_j, d_k):
     for n in nb.prange(len(own_j)):
         x = own_j.dtype.type(0)
         for a in range(own_j.shape[1]):
             x += d_unique[n, a] * own_k[n, a]
-        x *= -t / norm[n]
+        x *= -projection_scale / norm[n]
         for a in range(own_j.shape[1]):
-            g = t * d_unique[n, a]
+            g = projection_scale * d_unique[n, a]
             d_j[n, a] = g + x * own_k[n, a]
             d_k[n, a] = x * own_j[n, a] - c[n] * (g + 2 * x * own_k[n, a])
 
 
-def unique_side(table_j, table_k, pairs, t, m):
+def unique_side(table_j, table_k, pairs, projection_scale, score_scale):
     """Scores of what j's tables have beyond k's, users and items apart."""
     c, norm = np.empty((2, len(table_j)), table_j.dtype)
     unique = empty_like(table_j)
-    _unique_nodes(table_j, table_k, table_j.dtype.type(t), c, norm, unique)
-    return dot(unique, pairs, m), (unique, c, norm)
+    _unique_nodes(table_j, table_k, table_j.dtype.type(projection_scale), c, norm, unique)
+    return dot(unique, pairs, score_scale), (unique, c, norm)
 
 
-def unique_side_adjoint(d_scores, table_j, table_k, pairs, t, m, saved):
+def unique_side_adjoint(d_scores, table_j, table_k, pairs, projection_scale, score_scale, saved):
     """(d_j, d_k) of `unique_side`."""
     unique, c, norm = saved
-    d_unique, _ = dot_adjoint(d_scores, unique, pairs, m)
+    d_unique, _ = dot_adjoint(d_scores, unique, pairs, score_scale)
     d_j, d_k = empty_like(table_j), empty_like(table_k)
-    t = table_j.dtype.type(t)
-    _unique_nodes_adjoint(d_unique, table_j, table_k, t, c, norm, d_j, d_k)
+    projection_scale = table_j.dtype.type(projection_scale)
+    _unique_nodes_adjoint(d_unique, table_j, table_k, projection_scale, c, norm, d_j, d_k)
     return d_j, d_k
 
 
@@ -492,7 +348,9 @@ def _interaction_pairs(tables, k, left, right, sums, roots, cosines):
 
 
 @parallel(fastmath=FAST)
-def _interaction_gates(k, left, right, logits, bias, t, m, sums, cosines, gates, mixes, scores):
+def _interaction_gates(
+    k, left, right, logits, bias, projection_scale, score_scale, sums, cosines, gates, mixes, scores
+):
     for r in nb.prange(len(left)):
         if left[r] < 0:
             gates[r] = 0
@@ -502,9 +360,9 @@ def _interaction_gates(k, left, right, logits, bias, t, m, sums, cosines, gates,
         mix = gates[r, 0]
         for j in range(len(bias)):
             if j != k:
-                mix += t * gates[r, _slot(j, k)] * cosines[r, j]
+                mix += projection_scale * gates[r, _slot(j, k)] * cosines[r, j]
         mixes[r] = mix
-        scores[r] = m * sums[r, k] * mix
+        scores[r] = score_scale * sums[r, k] * mix
 
 
 @parallel(fastmath=FAST)
@@ -578,26 +436,39 @@ def _cosine_weights(d_cosines, k, roots, cosines):
     return across, along
 
 
-def gated_interaction(tables, n_users, k, weight, bias, pairs, t, m):
+def gated_interaction(tables, n_users, k, weight, bias, pairs, projection_scale, score_scale):
     """Gated scores of the pairs, experts projected as vectors of the pair."""
-    _, _, logits = _nodes(tables, n_users, k, weight, t, False)
+    _, _, logits = _nodes(tables, n_users, k, weight, projection_scale, False)
     sums, roots, cosines = _interactions(tables, k, pairs)
     count = len(pairs.left)
     gates = np.empty((count, len(bias)), tables.dtype)
     mixes, scores = np.empty((2, count), tables.dtype)
     f = tables.dtype.type
     _interaction_gates(
-        k, pairs.left, pairs.right, logits, bias, f(t), f(m), sums, cosines, gates, mixes, scores
+        k,
+        pairs.left,
+        pairs.right,
+        logits,
+        bias,
+        f(projection_scale),
+        f(score_scale),
+        sums,
+        cosines,
+        gates,
+        mixes,
+        scores,
     )
     return scores, (gates, sums, roots, cosines, mixes)
 
 
-def gated_interaction_adjoint(d_scores, tables, n_users, k, weight, bias, pairs, t, m, saved):
+def gated_interaction_adjoint(
+    d_scores, tables, n_users, k, weight, bias, pairs, projection_scale, score_scale, saved
+):
     """(d_tables, d_weight, d_bias) of `gated_interaction`."""
     gates, sums, roots, cosines, mixes = saved
     f = tables.dtype.type
     others = [j for j in range(len(tables)) if j != k]
-    w = d_scores * f(m)
+    w = d_scores * f(score_scale)
     flat = np.zeros_like(sums)
     flat[:, k] = w * mixes
     w = w * sums[:, k]
@@ -605,8 +476,8 @@ def gated_interaction_adjoint(d_scores, tables, n_users, k, weight, bias, pairs,
     d_gates[:, 0] = w
     d_cosines = np.zeros_like(cosines)
     for slot, j in enumerate(others, 1):
-        d_gates[:, slot] = w * f(t) * cosines[:, j]
-        d_cosines[:, j] = w * f(t) * gates[:, slot]
+        d_gates[:, slot] = w * f(projection_scale) * cosines[:, j]
+        d_cosines[:, j] = w * f(projection_scale) * gates[:, slot]
     d_logits = gates * (d_gates - np.sum(gates * d_gates, axis=1, keepdims=True))
     across, along = _cosine_weights(d_cosines, k, roots, cosines)
     d_tables = empty_like(tables)
@@ -617,23 +488,25 @@ def gated_interaction_adjoint(d_scores, tables, n_users, k, weight, bias, pairs,
     return d_tables, *_gate_gradients(tables[k], n_users, node_logits, weight, bias)
 
 
-def unique_interaction(table_j, table_k, pairs, t, m):
+def unique_interaction(table_j, table_k, pairs, projection_scale, score_scale):
     """m·(Σ q^j − t·cos(q^j, q^k)·Σ q^k) of each pair."""
     tables = np.stack([table_j, table_k])
     sums, roots, cosines = _interactions(tables, 1, pairs)
     f = table_j.dtype.type
-    scores = f(m) * (sums[:, 0] - f(t) * cosines[:, 0] * sums[:, 1])
+    scores = f(score_scale) * (sums[:, 0] - f(projection_scale) * cosines[:, 0] * sums[:, 1])
     return scores, (tables, sums, roots, cosines)
 
 
-def unique_interaction_adjoint(d_scores, table_j, table_k, pairs, t, m, saved):
+def unique_interaction_adjoint(
+    d_scores, table_j, table_k, pairs, projection_scale, score_scale, saved
+):
     """(d_j, d_k) of `unique_interaction`."""
     tables, sums, roots, cosines = saved
     f = table_j.dtype.type
-    w = d_scores * f(m)
-    flat = np.stack([w, -w * f(t) * cosines[:, 0]], axis=1)
+    w = d_scores * f(score_scale)
+    flat = np.stack([w, -w * f(projection_scale) * cosines[:, 0]], axis=1)
     d_cosines = np.zeros_like(cosines)
-    d_cosines[:, 0] = -w * f(t) * sums[:, 1]
+    d_cosines[:, 0] = -w * f(projection_scale) * sums[:, 1]
     across, along = _cosine_weights(d_cosines, 1, roots, cosines)
     d_tables = empty_like(tables)
     nothing = np.empty((tables.shape[1], 0), tables.dtype)

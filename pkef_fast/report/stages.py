@@ -135,17 +135,17 @@ FORMULAS: dict[tuple[str, str], Callable[[Mapping[str, Any], Any], Moved]] = {
     ("propagate", "spread"): _spread,
     ("propagate", "layer"): _layer,
     ("propagate", "layer_adjoint"): _layer_adjoint,
-    ("pme", "gather"): _rows_of_tables,
-    ("pme", "gather_adjoint"): _rows_to_tables,
+    ("pairs", "gather"): _rows_of_tables,
+    ("pairs", "gather_adjoint"): _rows_to_tables,
     ("adam", "update"): _update,
     **{
-        ("pme", f"{name}{adjoint}"): _pair_scores
-        for name in (
-            "dot",
-            "gated_side",
-            "gated_interaction",
-            "unique_side",
-            "unique_interaction",
+        (operation, f"{name}{adjoint}"): _pair_scores
+        for operation, name in (
+            ("pairs", "dot"),
+            ("pme", "gated_side"),
+            ("pme", "gated_interaction"),
+            ("pme", "unique_side"),
+            ("pme", "unique_interaction"),
         )
         for adjoint in ("", "_adjoint")
     },
@@ -211,7 +211,7 @@ class Recorder:
             return f"propagate {name}: {streams}{back}"
         if operation == "sample" or function in ("compact", "index_pairs"):
             return "sample"
-        if operation == "pme" or operation == "gate":
+        if operation in ("pairs", "pme", "gate"):
             return f"experts{back}"
         if operation == "linear":
             return "sums and dense maps"

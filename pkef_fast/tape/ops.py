@@ -96,7 +96,7 @@ def _stack_rows(kernels, users, items, *, order=None):
 def _stack_rows_adjoint(kernels, saved, needs, d_out):
     n_users, order = saved
     if order is not None:
-        (d_out,) = kernels.pme.gather((d_out,), order.places)
+        (d_out,) = kernels.pairs.gather((d_out,), order.places)
     return d_out[:n_users], d_out[n_users:]
 
 
@@ -242,7 +242,7 @@ def _gather(kernels, *tables, nodes):
 
     What reads one table takes that: its gradient is then one table's, not K.
     """
-    rows = kernels.pme.gather(tables, nodes)
+    rows = kernels.pairs.gather(tables, nodes)
     return (rows, *rows), (nodes, len(tables[0]))
 
 
@@ -251,7 +251,7 @@ def _gather_adjoint(kernels, saved, needs, d_all, *d_each):
     for k, d_rows in enumerate(d_each):
         d_rows = _total(kernels, None if d_all is None else d_all[k], d_rows)
         if d_rows is not None:
-            (d_rows,) = kernels.pme.gather_adjoint(d_rows[None], *saved)
+            (d_rows,) = kernels.pairs.gather_adjoint(d_rows[None], *saved)
         gradients.append(d_rows)
     return tuple(gradients)
 
@@ -261,15 +261,32 @@ gather = Op("gather", _gather, _gather_adjoint)
 
 def _dot(kernels, x, *, pairs, factor):
     """factor·⟨x_l, x_r⟩ of each pair (l, r)."""
-    return kernels.pme.dot(x, pairs, factor, None), (x, pairs, factor)
+    return kernels.pairs.dot(x, pairs, factor, None), (x, pairs, factor)
 
 
 def _dot_adjoint(kernels, saved, needs, d_out):
-    d_x, _ = kernels.pme.dot_adjoint(d_out, *saved, None)
+    d_x, _ = kernels.pairs.dot_adjoint(d_out, *saved, None)
     return (d_x,)
 
 
 dot = Op("dot", _dot, _dot_adjoint)
+
+
+def _penalty(kernels, x, *, weights):
+    """½·Σ_n weights_n·⟨x_n,x_n⟩ over the rows of x (B, d): a float64 scalar."""
+    expect(
+        weights.shape == x.shape[:1],
+        "penalty",
+        f"weights {weights.shape} do not fit a table {x.shape}",
+    )
+    return kernels.pairs.penalty(x, weights), (x, weights)
+
+
+def _penalty_adjoint(kernels, saved, needs, d_out):
+    return (kernels.pairs.penalty_adjoint(d_out, *saved),)
+
+
+penalty = Op("penalty", _penalty, _penalty_adjoint)
 
 
 def _bilinear(kernels, x, relation, *, k, pairs, factor):
@@ -279,13 +296,13 @@ def _bilinear(kernels, x, relation, *, k, pairs, factor):
         "bilinear",
         f"relation {relation.shape} does not fit a table {x.shape}",
     )
-    return kernels.pme.dot(x, pairs, factor, relation[k]), (x, relation, k, pairs, factor)
+    return kernels.pairs.dot(x, pairs, factor, relation[k]), (x, relation, k, pairs, factor)
 
 
 def _bilinear_adjoint(kernels, saved, needs, d_out):
     x, relation, k, pairs, factor = saved
     d_relation = kernels.xp.zeros_like(relation)
-    d_x, d_relation[k] = kernels.pme.dot_adjoint(d_out, x, pairs, factor, relation[k])
+    d_x, d_relation[k] = kernels.pairs.dot_adjoint(d_out, x, pairs, factor, relation[k])
     return d_x, d_relation
 
 

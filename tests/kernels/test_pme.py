@@ -8,7 +8,10 @@ import pytest
 from forms import emulator, forms
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pair_rows import assert_near, draw_pairs
 
+from pkef_fast.kernels.pairs import cuda as cuda_pairs
+from pkef_fast.kernels.pairs import reference as plain_pairs
 from pkef_fast.kernels.pme import cpu, cuda, reference
 
 EACH = pytest.mark.parametrize("kernels", forms("pme"))
@@ -18,16 +21,6 @@ CUDA = pytest.mark.parametrize("kernels", forms("pme", "emulator", "gpu"))
 T, M = 0.3, 2.0
 
 
-def batch(rng, n_users, n_items, rows, absent=0.0):
-    """Compact pairs over users 0…n_users−1 and the items after them; some nodes in no pair, and a
-    share of the rows absent."""
-    left = rng.integers(0, n_users, rows).astype(np.int32)
-    right = (n_users + rng.integers(0, n_items, rows)).astype(np.int32)
-    left[rng.random(rows) < absent] = -1
-    right[left < 0] = -1
-    return left, right
-
-
 def problem(seed, n_users, n_items, rows, d, n_behaviors, dtype, absent=0.0):
     rng = np.random.default_rng(seed)
     nodes = n_users + n_items
@@ -35,7 +28,7 @@ def problem(seed, n_users, n_items, rows, d, n_behaviors, dtype, absent=0.0):
     weight = rng.normal(size=(2 * d, n_behaviors)).astype(dtype) / np.sqrt(d).astype(dtype)
     bias = rng.normal(size=n_behaviors).astype(dtype)
     d_scores = rng.normal(size=rows).astype(dtype)
-    return tables, weight, bias, batch(rng, n_users, n_items, rows, absent), d_scores
+    return tables, weight, bias, draw_pairs(rng, n_users, n_items, rows, absent), d_scores
 
 
 def everything(kernels, seed, n_users, n_items, rows, d, n_behaviors, dtype, absent=0.0):
@@ -43,14 +36,9 @@ def everything(kernels, seed, n_users, n_items, rows, d, n_behaviors, dtype, abs
     tables, weight, bias, (left, right), d_scores = problem(
         seed, n_users, n_items, rows, d, n_behaviors, dtype, absent
     )
-    pairs = kernels.index_pairs(left, right, tables.shape[1])
+    pairs = plain_pairs.index_pairs(left, right, tables.shape[1])
     k = seed % n_behaviors
-    results = {"owner_ptr": pairs.owner_ptr, "owner_slots": pairs.owner_slots}
-    relation = weight[:d, 0].copy()
-    for name, r in (("dot", None), ("bilinear", relation)):
-        results[name] = kernels.dot(tables[k], pairs, M, r)
-        gradients = kernels.dot_adjoint(d_scores, tables[k], pairs, M, r)
-        results[f"{name} d_x"], results[f"{name} d_relation"] = gradients
+    results = {}
     for level in ("side", "interaction"):
         gated = getattr(kernels, f"gated_{level}")
         settings_ = (tables, n_users, k, weight, bias, pairs, T, M)
@@ -87,23 +75,8 @@ def test_fast_forms_equal_numpy(
     kernels, seed, n_users, n_items, rows, d, n_behaviors, dtype, absent
 ):
     shape = (seed, n_users, n_items, rows, d, n_behaviors)
-    fast, plain = (everything(form, *shape, dtype, absent) for form in (kernels, reference))
-    truth = everything(reference, *shape, np.float64, absent) if dtype == np.float32 else plain
-    assert fast.keys() == plain.keys()
-    for name, wanted in plain.items():
-        found = fast[name]
-        assert found.shape == wanted.shape, name
-        assert found.dtype == wanted.dtype, name
-        if wanted.dtype.kind == "i":
-            np.testing.assert_array_equal(found, wanted)
-            continue
-        assert np.all(np.isfinite(found)), name
-        # float32 inputs are rounded from the float64 ones, so the plain form's own error counts
-        largest = np.abs(wanted).max(initial=1)
-        bound = 256 * np.finfo(dtype).eps * largest
-        if dtype == np.float32:
-            bound += 8 * np.abs(wanted - truth[name]).max(initial=0)
-        assert np.abs(found - wanted).max(initial=0) <= bound, name
+    found, wanted = (everything(form, *shape, dtype, absent) for form in (kernels, reference))
+    assert_near(found, wanted, everything(reference, *shape, np.float64, absent), dtype)
 
 
 def value_of(kernels, kind, level, tables, weight, bias, pairs, n_users, k, d_scores):
@@ -124,7 +97,7 @@ def test_adjoints_by_central_differences(kind, level, n_behaviors):
     if kind == "unique":
         n_behaviors += 1
     tables, weight, bias, (left, right), d_scores = problem(2, 4, 5, 12, 3, n_behaviors, np.float64)
-    pairs = reference.index_pairs(left, right, 9)
+    pairs = plain_pairs.index_pairs(left, right, 9)
     k, rng = n_behaviors // 2, np.random.default_rng(1)
     if kind == "gated":
         settings_ = (tables, 4, k, weight, bias, pairs, T, M)
@@ -151,97 +124,6 @@ def test_adjoints_by_central_differences(kind, level, n_behaviors):
         assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(exact, rel=1e-6, abs=1e-8)
 
 
-def test_dot_adjoint_by_central_differences():
-    tables, weight, _, (left, right), d_scores = problem(5, 3, 4, 9, 4, 1, np.float64)
-    pairs, x, relation = reference.index_pairs(left, right, 7), tables[0], weight[:4, 0].copy()
-    gradients = reference.dot_adjoint(d_scores, x, pairs, M, relation)
-    rng = np.random.default_rng(0)
-    for position, gradient in enumerate(gradients):
-        direction = rng.normal(size=gradient.shape)
-        ends = []
-        for h in (1e-6, -1e-6):
-            moved = [x, relation]
-            moved[position] = moved[position] + h * direction
-            ends.append(np.sum(reference.dot(moved[0], pairs, M, moved[1]) * d_scores))
-        assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(np.sum(gradient * direction), rel=1e-7)
-
-
-@FAST
-@settings(max_examples=30, deadline=None)
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    n_nodes=st.sampled_from([1, 7, 200]),
-    lengths=st.lists(st.sampled_from([0, 1, 9, 9, 80]), max_size=4),
-    spare=st.integers(0, 3),
-    d=st.sampled_from([1, 4, 5]),
-    dtype=st.sampled_from([np.float32, np.float64]),
-)
-def test_compact_and_gather(kernels, seed, n_nodes, lengths, spare, d, dtype):
-    rng = np.random.default_rng(seed)
-    lists = [rng.integers(-1, n_nodes, length).astype(np.int32) for length in lengths]
-    distinct, _ = reference.compact(lists, n_nodes)
-    capacity = len(distinct) + spare
-    nodes, numbers = kernels.compact(lists, n_nodes, capacity)
-    wanted_nodes, wanted_numbers = reference.compact(lists, n_nodes, capacity)
-    assert nodes.tolist() == wanted_nodes.tolist() == [*distinct, *[-1] * spare]
-    for one, other, original in zip(numbers, wanted_numbers, lists, strict=True):
-        assert one.dtype == np.int32
-        np.testing.assert_array_equal(one, other)
-        np.testing.assert_array_equal(nodes[one[original >= 0]], original[original >= 0])
-        assert np.all(one[original < 0] == -1)
-    tables = list(rng.normal(size=(3, n_nodes, d)).astype(dtype))
-    rows = kernels.gather(tables, nodes)
-    np.testing.assert_array_equal(rows, reference.gather(tables, nodes))
-    assert np.all(rows[:, len(distinct) :] == 0)
-    back = kernels.gather_adjoint(rows, nodes, n_nodes)
-    for one, other in zip(back, reference.gather_adjoint(rows, nodes, n_nodes), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-@pytest.mark.parametrize("kernels", forms("pme", "reference", "cpu"))
-def test_compact_without_a_capacity_and_beyond_one(kernels):
-    lists = [np.array([5, 3, -1, 5], np.int32), np.array([9], np.int32)]
-    nodes, numbers = kernels.compact(lists, 12)
-    assert nodes.tolist() == [3, 5, 9]
-    assert [one.tolist() for one in numbers] == [[1, 0, -1, 1], [2]]
-    with pytest.raises(ValueError, match="3 nodes exceeds the capacity of 2"):
-        kernels.compact(lists, 12, 2)
-
-
-@CUDA
-def test_cuda_compacts_to_a_capacity_that_the_shapes_give(kernels):
-    lists = [np.array([5, 3, -1, 5], np.int32), np.array([9], np.int32)]
-    nodes, numbers = kernels.compact(lists, 12)
-    assert nodes.tolist() == [3, 5, 9, -1, -1]
-    assert len(kernels.compact(lists, 4 + 6)[0]) == 5
-    assert len(kernels.compact([np.zeros(20, np.int32)], 6)[0]) == 6
-    nodes, numbers = kernels.compact(lists, 12, 2)  # rows of node 9 are dropped, not misplaced
-    assert nodes.tolist() == [3, 5]
-    assert [one.tolist() for one in numbers] == [[1, 0, -1, 1], [-1]]
-
-
-@CUDA
-def test_cuda_compacts_many_lists_and_nodes(kernels):
-    """More lists than a launch takes, more nodes than a block numbers."""
-    rng = np.random.default_rng(1)
-    lists = [rng.integers(-1, 20000, 3).astype(np.int32) for _ in range(20)]
-    nodes, numbers = kernels.compact(lists, 20000, 60)
-    wanted_nodes, wanted = reference.compact(lists, 20000, 60)
-    assert nodes.tolist() == wanted_nodes.tolist()
-    np.testing.assert_array_equal(np.stack(numbers), np.stack(wanted))
-
-
-@FAST
-@pytest.mark.parametrize("n_nodes", [200, 300, 70000])
-def test_ends_are_sorted_whatever_the_number_of_digits(kernels, n_nodes):
-    """One, two and three passes of the radix sort, over two of its blocks."""
-    rng = np.random.default_rng(n_nodes)
-    left, right = batch(rng, n_nodes // 2, n_nodes - n_nodes // 2, 1500, 0.2)
-    found, wanted = (form.index_pairs(left, right, n_nodes) for form in (kernels, reference))
-    np.testing.assert_array_equal(found.owner_ptr, wanted.owner_ptr)
-    np.testing.assert_array_equal(found.owner_slots, wanted.owner_slots)
-
-
 @CUDA
 def test_cuda_gates_of_eight_behaviors_and_no_more(kernels):
     shape = (3, 2, 3, 7, 4)
@@ -256,25 +138,25 @@ def test_cuda_gates_of_eight_behaviors_and_no_more(kernels):
 def test_cuda_repeats_a_captured_step_on_other_rows():
     """All shapes fixed, no look at a value from the host: what a CUDA graph needs."""
     backend = emulator()
-    kernels = cuda.Form(backend)
+    kernels, rows_of = cuda.Form(backend), cuda_pairs.Form(backend)
     tables, weight, bias, _, d_scores = problem(8, 6, 9, 20, 4, 3, np.float32)
     left, right = np.zeros((2, 20), np.int32)
 
     def step():
-        nodes, (l, r) = kernels.compact([left, right], 15)
-        pairs = kernels.index_pairs(l, r, len(nodes))
-        rows = kernels.gather(list(tables), nodes)
+        nodes, (l, r) = rows_of.compact([left, right], 15)
+        pairs = rows_of.index_pairs(l, r, len(nodes))
+        rows = rows_of.gather(list(tables), nodes)
         settings_ = (rows, None, 1, weight, bias, pairs, T, M)
         scores, saved = kernels.gated_side(*settings_)
         d_rows, d_weight, d_bias = kernels.gated_side_adjoint(d_scores, *settings_, saved)
-        return scores, *kernels.gather_adjoint(d_rows, nodes, 15), d_weight, d_bias
+        return scores, *rows_of.gather_adjoint(d_rows, nodes, 15), d_weight, d_bias
 
     step()
     replay = backend.capture(step)
     for seed, absent in ((1, 0.0), (2, 0.5), (3, 1.0)):
-        left[:], right[:] = batch(np.random.default_rng(seed), 6, 9, 20, absent)
+        left[:], right[:] = draw_pairs(np.random.default_rng(seed), 6, 9, 20, absent)
         replay()
-        pairs = reference.index_pairs(left, right, 15)
+        pairs = plain_pairs.index_pairs(left, right, 15)
         settings_ = (tables, 6, 1, weight, bias, pairs, T, M)
         scores, saved = reference.gated_side(*settings_)
         d_tables, *d_gate = reference.gated_side_adjoint(d_scores, *settings_, saved)
@@ -286,7 +168,7 @@ def test_cuda_repeats_a_captured_step_on_other_rows():
 def test_zero_rows_score_zero_and_pass_finite_gradients(kernels):
     tables, weight, bias, (left, right), d_scores = problem(1, 4, 4, 10, 6, 3, np.float32)
     tables[:, ::2] = 0
-    pairs = kernels.index_pairs(left, right, 8)
+    pairs = plain_pairs.index_pairs(left, right, 8)
     touched = np.isin(left, [0, 2]) | np.isin(right, [4, 6])
     for level in ("side", "interaction"):
         settings_ = (tables, 4, 1, weight, bias, pairs, T, M)

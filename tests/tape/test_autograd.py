@@ -40,6 +40,7 @@ OPS = [
     ("affine", ops.affine, [(4, 3), (3, 2), (2,)], {}),
     ("softmax", ops.softmax, [(4, 3)], {}),
     ("mix", ops.mix, [(4, 3), (3, 4, 2)], {}),
+    ("penalty", ops.penalty, [(4, 3)], {"weights": np.array([0.5, 2.0, 0.0, 1.0])}),
 ]
 
 
@@ -126,6 +127,8 @@ def test_mistakes_are_named():
         ops.add(leaf(2, 2), Tensor(np.ones((2, 2)), device("reference")))
     with pytest.raises(ValueError, match=r"backward: the loss has shape \(2, 2\)"):
         backward(ops.scale(leaf(2, 2), factor=1))
+    with pytest.raises(ValueError, match=r"penalty: weights \(3,\) do not fit a table \(2, 3\)"):
+        ops.penalty(leaf(2, 3), weights=np.ones(3))
     wrong = Op("wrong", lambda k, x: (np.asarray(x.sum()), ()), lambda *a: (np.ones(7),))
     with pytest.raises(ValueError, match=r"wrong: the adjoint gave \(7,\) for an input of shape"):
         backward(wrong(leaf(2, 2)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...kernels import rank
-from ...kernels.pme import EPSILON, Pairs
+from ...kernels.pairs import Pairs
+from ...kernels.pme import EPSILON
 from ...tape import ops
 from ...tape.autograd import Tensor
 from .config import PkefConfig

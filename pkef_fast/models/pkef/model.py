@@ -240,7 +240,7 @@ class Pkef:
             )
         if self.order is None:
             return {k: tensor.data for k, tensor in Z.items()}
-        tables = self.device.kernels.pme.gather(
+        tables = self.device.kernels.pairs.gather(
             [tensor.data for tensor in Z.values()], self.order.places
         )
         return dict(zip(Z, tables, strict=True))

@@ -18,7 +18,7 @@ import numpy as np
 from ...data.dataset import Csr, Dataset
 from ...graph.adjacency import difference
 from ...kernels import Kernels
-from ...kernels.pme import Pairs
+from ...kernels.pairs import Pairs
 from ...kernels.sample import Mix
 from .config import PkefConfig
 
@@ -91,9 +91,9 @@ def compacted(
     lists = [numbers.astype(np.int32, copy=False) for numbers in lists]
     if places is not None:
         lists = [places[numbers] for numbers in lists]
-    nodes, compact = kernels.pme.compact(lists, n_users + n_items)
+    nodes, compact = kernels.pairs.compact(lists, n_users + n_items)
     pairs = {
-        term: kernels.pme.index_pairs(compact[2 * i], compact[2 * i + 1], len(nodes))
+        term: kernels.pairs.index_pairs(compact[2 * i], compact[2 * i + 1], len(nodes))
         for i, term in enumerate(terms)
     }
     users_there = kernels.xp.count_nonzero((nodes >= 0) & (nodes < n_users))
@@ -231,11 +231,11 @@ class Sampler:
             lists += [left, right]
         # All users of the batch are among the nodes, so that their number is known beforehand.
         items = min(self.n_items, sum(len(right) for right in lists[2::2]))
-        nodes, compact = self.kernels.pme.compact(
+        nodes, compact = self.kernels.pairs.compact(
             lists, self.n_users + self.n_items, capacity=len(users) + items
         )
         pairs = {
-            one.term: self.kernels.pme.index_pairs(left, right, len(nodes))
+            one.term: self.kernels.pairs.index_pairs(left, right, len(nodes))
             for one, left, right in zip(there, compact[1::2], compact[2::2], strict=True)
         }
         return CompactBatch(nodes, len(users), pairs, counts)

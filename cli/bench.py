@@ -14,10 +14,18 @@ from .. import __file__ as package_file
 from ..data import load_dataset
 from ..device import device, set_threads
 from ..errors import InputError
-from ..models.pkef.model import Pkef
+from ..models import model_class
 from ..report import stages as benchmark
 from ..train.warm_up import warm_up
-from .options import assignments, dataset_options, json_option, names, threads_option
+from .options import (
+    assignments,
+    dataset_options,
+    json_option,
+    model_option,
+    names,
+    presets_help,
+    threads_option,
+)
 from .output import ProgressReport, note, print_json, print_table
 
 ROOT = Path(package_file).parents[1]  # the clone, where the package runs from one
@@ -25,7 +33,8 @@ ROOT = Path(package_file).parents[1]  # the clone, where the package runs from o
 
 @click.command()
 @dataset_options(default="demo")
-@click.option("--preset", default="official", show_default=True, help="Config of the model.")
+@model_option
+@click.option("--preset", help=presets_help())
 @click.option("--set", "sets", multiple=True, metavar="FIELD=VALUE", help="Change a config field.")
 @click.option(
     "--rounds",
@@ -41,7 +50,7 @@ ROOT = Path(package_file).parents[1]  # the clone, where the package runs from o
 )
 @threads_option
 @json_option
-def bench(dataset, data_dir, behaviors, preset, sets, rounds, peers, threads, as_json):
+def bench(dataset, data_dir, behaviors, model, preset, sets, rounds, peers, threads, as_json):
     """Time the stages of a training step and an evaluation on the CPU.
 
     T is the time of SciPy's `csr @ dense` with the first behaviour's graph, taken in the same run;
@@ -55,11 +64,15 @@ def bench(dataset, data_dir, behaviors, preset, sets, rounds, peers, threads, as
     in_use = set_threads(threads)
     others = _peers() if peers else None
     data = load_dataset(dataset, data_dir=data_dir, behaviors=names(behaviors))
-    config = Pkef.preset(preset, data.behaviors).replaced(**assignments(sets))
+    kind = model_class(model or "pkef")
+    if not kind.trained:
+        raise InputError(f"model {model!r} has no steps to time; choose another --model.")
+    preset = preset or kind.default_preset(data.name)
+    config = kind.preset(preset, data.behaviors).replaced(**assignments(sets))
     config = config.checked(data.behaviors)
     report = ProgressReport()
     try:
-        warm_up(config, len(data.behaviors), device("cpu"), report.compiling)
+        warm_up(kind, config, len(data.behaviors), device("cpu"), report.compiling)
     finally:
         report.close()
     note(f"{data.name}: timing everything in {rounds} turns on {in_use} threads …")
@@ -69,7 +82,7 @@ def bench(dataset, data_dir, behaviors, preset, sets, rounds, peers, threads, as
         def listed(trainer, graph, x):
             return others.peers(trainer, graph, x, in_use)
 
-    found = benchmark.measure(data, config, preset, in_use, rounds, listed)
+    found = benchmark.measure(kind, data, config, preset, in_use, rounds, listed)
     if as_json:
         print_json(dataclasses.asdict(found))
         return

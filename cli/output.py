@@ -14,9 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ..evaluate.figures import ProtocolFigures
-from ..recommender import Observer, Recommender
+from ..recommender import Recommender
 from ..rerank import Reranker
-from ..train.trainer import Trainer
+from ..train.callbacks import Callback
+from ..train.fit import Fit
 
 FIGURES = ("HR@10", "NDCG@10", "val.HR@10", "val.NDCG@10")  # of a line of progress
 COMPILE_NOTICE_SECONDS = 0.7  # a stage that takes longer is compiling
@@ -95,7 +96,7 @@ def note(text: str) -> None:
     click.echo(text, err=True)
 
 
-class ProgressReport(Observer):
+class ProgressReport(Callback):
     """Shows compiling, steps and epochs on stderr."""
 
     def __init__(self) -> None:
@@ -113,12 +114,15 @@ class ProgressReport(Observer):
         self._timer.daemon = True
         self._timer.start()
 
-    def started(self, trainer: Trainer, epochs: int) -> None:
+    def started(self, fit: Fit) -> None:
         self._cancel_timer()
-        model = trainer.model
+        model, trainer, epochs = fit.model, fit.trainer, getattr(fit.config, "epochs", 0)
+        what = f"{fit.data.name}: {model.n_users} users, {model.n_items} items"
+        if trainer is None:
+            note(f"{what} on {model.device.name}; this model has nothing to train")
+            return
         note(
-            f"{trainer.dataset.name}: {model.n_users} users, {model.n_items} items, behaviours "
-            f"{' → '.join(trainer.dataset.behaviors)}; {epochs} epochs of "
+            f"{what}, behaviours {' → '.join(fit.data.behaviors)}; {epochs} epochs of "
             f"{trainer.steps_per_epoch} steps on {model.device.name}"
         )
         if self._console.is_terminal:
@@ -133,11 +137,11 @@ class ProgressReport(Observer):
             self._task = self._bar.add_task("training", total=total, completed=trainer.step)
             self._bar.start()
 
-    def stepped(self, trainer: Trainer, loss: float | None) -> None:
+    def stepped(self, fit: Fit, loss: float | None) -> None:
         if self._bar:
-            self._bar.update(self._task, completed=trainer.step)
+            self._bar.update(self._task, completed=fit.trainer.step)
 
-    def finished_epoch(self, record: dict[str, Any]) -> None:
+    def finished_epoch(self, fit: Fit, record: dict[str, Any]) -> None:
         figures = [f"{name} {record[name]:.4f}" for name in FIGURES if name in record]
         line = f"epoch {record['epoch']:>4}  loss {record['loss']:.4f}  {'  '.join(figures)}"
         if self._bar:
@@ -147,14 +151,6 @@ class ProgressReport(Observer):
             self._bar.console.print(line.rstrip(), highlight=False)
         else:
             note(line.rstrip())
-
-    def ready(self, recommender: Recommender) -> None:
-        self._cancel_timer()
-        model = recommender.model
-        note(
-            f"{model.n_users} users, {model.n_items} items on {model.device.name}; "
-            f"{recommender.model_name} has nothing to train"
-        )
 
     def reranking(self, text: str) -> None:
         self._cancel_timer()

@@ -62,7 +62,7 @@ def rerank(run, leave_out, sets, protocol, device, threads, as_json):
     model.reranker = None
     found = {"model": model.evaluate(data, protocol=protocol or "paper")}
     report = ProgressReport()
-    reranker = model.rerank(data, leave_out, observer=report, **assignments(sets))
+    reranker = model.rerank(data, leave_out, callbacks=[report], **assignments(sets))
     found["re-ranked"] = after = model.evaluate(data, protocol=protocol or "paper")
     model.save(folder.model_file)
     if as_json:

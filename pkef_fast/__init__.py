@@ -6,19 +6,21 @@
 from .data import Dataset, load_dataset
 from .errors import DeviceError, InputError, PkefError, TrainingError
 from .evaluate.figures import Evaluation
+from .evaluate.lists import Recommendation
 from .models.pkef.config import PkefConfig
 from .models.pkef.presets import preset
-from .recommender import PKEF, Observer, Recommendation, Recommender
+from .recommender import PKEF, Recommender
+from .train.callbacks import Callback
 
 __version__ = "0.1.0"
 
 __all__ = [
     "PKEF",
+    "Callback",
     "Dataset",
     "DeviceError",
     "Evaluation",
     "InputError",
-    "Observer",
     "PkefConfig",
     "PkefError",
     "Recommendation",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -163,6 +164,17 @@ def device(
             raise DeviceError(f"device {text!r} has no gather or tensor_cores to choose; CUDA has.")
         return Device(name=text, xp=np, kernels=forms)
     return on(forms.backend, text, gather=gather, tensor_cores=tensor_cores, capture=capture)
+
+
+def on_its_device(method: Callable) -> Callable:
+    """A method of something that has a device, which works there; see `Device.active`."""
+
+    @functools.wraps(method)
+    def wrapped(self, *args, **kwargs):
+        with self.device.active():
+            return method(self, *args, **kwargs)
+
+    return wrapped
 
 
 def on(

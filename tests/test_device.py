@@ -17,10 +17,10 @@ from pkef_fast import device as devices
 from pkef_fast.data import generate
 from pkef_fast.device import device
 from pkef_fast.evaluate import figures as evaluation
-from pkef_fast.models.pkef import memory
 from pkef_fast.models.pkef.model import Pkef
 from pkef_fast.models.pkef.presets import preset
 from pkef_fast.tape import autograd
+from pkef_fast.train.protocol import Shape
 from pkef_fast.train.trainer import Trainer
 
 NAMES = ("view", "cart", "buy")
@@ -40,7 +40,7 @@ def data():
 @pytest.fixture(autouse=True)
 def cold(monkeypatch):
     """No tiny model before each run: nobody waits here."""
-    monkeypatch.setattr("pkef_fast.recommender.warm_up", lambda *args: None)
+    monkeypatch.setattr("pkef_fast.train.fit.warm_up", lambda *args: None)
 
 
 def parameters(model: PKEF) -> dict[str, np.ndarray]:
@@ -305,7 +305,7 @@ def test_the_estimate_is_near_what_a_step_takes():
     big = generate(n_users=900, n_items=700, behaviors=NAMES, seed=1)
     config = preset("official", NAMES).replaced(d=32, batch_users=64).checked(NAMES)
     edges = [len(csr.indices) for csr in big.interactions]
-    wanted = memory.training_bytes(config, big.n_users, big.n_items, edges)
+    wanted = Pkef.bytes(config, Shape(big.n_users, big.n_items, edges))
     tracemalloc.start()
     try:
         trainer = Trainer(Pkef(config, big, device("reference")), big)
@@ -320,8 +320,10 @@ def test_the_estimate_is_near_what_a_step_takes():
 def test_a_recorded_step_keeps_its_memory():
     """While the graph of one size of batch holds its arrays, another size runs by itself."""
     config = preset("official", NAMES).checked(NAMES)
-    sizes = (config, 1000, 800, (5000, 2000, 1000))
-    one, two = (memory.training_bytes(*sizes, place.steps_held) for place in _with_and_without())
+    sizes = (1000, 800, (5000, 2000, 1000))
+    one, two = (
+        Pkef.bytes(config, Shape(*sizes, place.steps_held)) for place in _with_and_without()
+    )
     assert one < two < 2 * one
 
 

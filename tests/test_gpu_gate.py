@@ -101,7 +101,7 @@ def bench():
 def test_the_benchmarks_run_and_make_a_table(bench, monkeypatch):
     """On the emulator, with a clock that stands still at 2 ms: the code, not the times."""
     monkeypatch.setattr(bench, "D", 8)
-    monkeypatch.setattr("pkef_fast.recommender.warm_up", lambda *args: None)
+    monkeypatch.setattr("pkef_fast.train.fit.warm_up", lambda *args: None)
     data = generate(n_users=20, n_items=15, behaviors=("view", "cart", "buy"), seed=0)
     ran = []
 

@@ -19,6 +19,7 @@ from pkef_fast.data.dataset import Dataset
 from pkef_fast.graph.adjacency import adjacency
 from pkef_fast.kernels.propagate import EPSILON, Adjacency
 from pkef_fast.models.pkef.config import PkefConfig
+from pkef_fast.train.config import TrainConfig
 
 from .torch_product import matrix_of
 
@@ -31,10 +32,11 @@ Term = tuple[int, int | None]
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # users, positives, negatives
 
 
-def covers(config: PkefConfig) -> bool:
+def covers(config: TrainConfig) -> bool:
     """Whether this is a model that is written here: the official preset, of any size."""
     return (
-        config.fusion == "projection"
+        isinstance(config, PkefConfig)
+        and config.fusion == "projection"
         and config.fusion_source == "state"
         and config.head == "pme"
         and config.projection_level == "side"

@@ -17,19 +17,39 @@ from ..errors import InputError, did_you_mean
 Self = TypeVar("Self", bound="Fields")
 
 
-def field(default: Any, text: str, *, choices: Sequence[str] = (), low=None, high=None):
-    """A field with its meaning and what it may be."""
-    metadata = {"text": text, "choices": tuple(choices), "low": low, "high": high}
-    return dataclasses.field(default=default, metadata=metadata)
+# The order in which fields are listed, whichever class they come from: what a model is, how it is
+# optimised, how much it sees, and what is a matter of the run.
+GROUPS = ("model", "optimizer", "passes", "run")
+
+
+def field(
+    default: Any,
+    text: str,
+    *,
+    choices: Sequence[str] = (),
+    low=None,
+    high=None,
+    group: str = GROUPS[0],
+):
+    """A field with its meaning, what it may be, and the group of GROUPS that it is listed in."""
+    rules = {"text": text, "choices": tuple(choices), "low": low, "high": high, "group": group}
+    return dataclasses.field(default=default, metadata=rules)
 
 
 @dataclass(frozen=True)
 class Fields:
     """Base of configs."""
 
+    @classmethod
+    def listed(cls) -> list[dataclasses.Field]:
+        """The fields, group by group."""
+        return sorted(
+            dataclasses.fields(cls), key=lambda item: GROUPS.index(item.metadata["group"])
+        )
+
     def checked(self: Self, behaviors: Sequence[str]) -> Self:
         """This config for a data set's behaviours, or an InputError naming the wrong field."""
-        for item in dataclasses.fields(self):
+        for item in self.listed():
             _check_value(item, getattr(self, item.name))
         return self
 
@@ -47,8 +67,9 @@ class Fields:
         return dataclasses.replace(self, **values)
 
     def as_dict(self) -> dict[str, Any]:
-        """Field names and plain values, in the order of the fields."""
-        return dataclasses.asdict(self)
+        """Field names and plain values as they are listed, without those that are None."""
+        values = {item.name: getattr(self, item.name) for item in self.listed()}
+        return {name: value for name, value in values.items() if value is not None}
 
     def converted(self, item: dataclasses.Field, value: Any) -> Any:
         """`value` as the field's type; strings are read as typed on a command line."""
@@ -71,6 +92,8 @@ def wrong(name: str, value: Any, wanted: str) -> InputError:
 
 def _check_value(item: dataclasses.Field, value: Any) -> None:
     rules = item.metadata
+    if value is None and _optional(item):
+        return
     if rules["choices"]:
         if value not in rules["choices"]:
             raise InputError(
@@ -106,9 +129,18 @@ def _number(kind: type, name: str, value: Any):
     return number
 
 
+def _optional(item: dataclasses.Field) -> bool:
+    """Whether a field may be None, typed as none."""
+    return str(item.type).endswith("| None")
+
+
 def _converted(item: dataclasses.Field, value: Any) -> Any:
     """`value` as the field's type."""
     name, kind = item.name, str(item.type)
+    if _optional(item):
+        if value is None or str(value).strip().lower() == "none":
+            return None
+        kind = kind.removesuffix("| None").strip()
     if kind.startswith("tuple"):
         parts = value.split(",") if isinstance(value, str) else value
         if not isinstance(parts, (list, tuple)):

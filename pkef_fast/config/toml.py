@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
@@ -29,27 +28,19 @@ def _value(value: Any) -> str:
     return "[" + ", ".join(_value(item) for item in value) + "]"
 
 
-def _lines(values: Mapping[str, Any], comments: Mapping[str, str]) -> list[str]:
-    lines = []
-    for name, value in values.items():
-        if value is None:  # TOML has no null: a key that is not there
-            continue
-        if comments.get(name):
-            lines.append(f"# {comments[name]}")
-        lines.append(f"{name} = {_value(value)}")
-    return lines
-
-
 def dump(config: Fields, tables: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     """A config as TOML, one comment a field, followed by further tables."""
-    comments = {}
-    for item in dataclasses.fields(config):
+    lines = []
+    for item in config.listed():
         choices = item.metadata["choices"]
         known = f" [{' | '.join(choices)}]" if choices else ""
-        comments[item.name] = item.metadata["text"] + known
-    lines = _lines(config.as_dict(), comments)
+        value = getattr(config, item.name)
+        lines.append(f"# {item.metadata['text']}{known}")
+        # TOML has no null: a field that is not set is shown, but as a comment.
+        lines.append(f"# {item.name} = …" if value is None else f"{item.name} = {_value(value)}")
     for name, values in (tables or {}).items():
-        lines += ["", f"[{name}]", *_lines(values, {})]
+        there = {key: value for key, value in values.items() if value is not None}
+        lines += ["", f"[{name}]", *(f"{key} = {_value(value)}" for key, value in there.items())]
     return "\n".join(lines) + "\n"
 
 

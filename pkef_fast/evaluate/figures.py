@@ -8,7 +8,7 @@ rising item number (spec "Evaluation").
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -128,19 +128,23 @@ def figures(ranks: Array, cutoffs: Iterable[int] = (TOP,)) -> dict[str, float]:
 
 
 def evaluate(
-    ranker: Ranker, dataset: Dataset, cutoffs: Iterable[int] = (TOP,), protocol: str = "paper"
+    ranker: Ranker | Callable[[], Ranker],
+    dataset: Dataset,
+    cutoffs: Iterable[int] = (TOP,),
+    protocol: str = "paper",
 ) -> Evaluation:
     """Rank the test pairs of the data set.
 
     Parameters
     ----------
-    ranker : Ranker
+    ranker : Ranker, or a callable that makes it, which then is part of the time
     dataset : Dataset
     cutoffs : iterable of int
     protocol : {"paper", "discovery", "return", "all"}
         "all" ranks by each of the three; the headline figures are then the paper's.
     """
     start = time.perf_counter()
+    ranker = ranker() if callable(ranker) else ranker
     cutoffs = list(cutoffs)
     names = names_of(protocol)
     found: dict[str, ProtocolFigures] = {}

@@ -91,6 +91,7 @@ class GraphRank:
     Config = GraphRankConfig
     presets = tuple(PRESETS)
     trained = False  # by steps
+    select = "last"
 
     def __init__(
         self,

@@ -31,8 +31,8 @@ from ..graph.adjacency import adjacency
 from ..kernels import OPERATIONS, bandwidth
 from ..kernels.memory import empty
 from ..kernels.propagate import Adjacency
-from ..models.pkef.config import PkefConfig
-from ..models.pkef.model import Pkef
+from ..train.config import TrainConfig
+from ..train.protocol import Trained
 from ..train.trainer import Trainer
 
 ROUNDS = 21
@@ -342,8 +342,9 @@ T = "SciPy csr @ dense"
 
 
 def measure(
+    kind: type[Trained],
     dataset: Dataset,
-    config: PkefConfig,
+    config: TrainConfig,
     preset: str,
     threads: int,
     rounds: int = ROUNDS,
@@ -353,8 +354,9 @@ def measure(
 
     Parameters
     ----------
+    kind : class of the model
     dataset : Dataset
-    config : PkefConfig, checked for the data set's behaviours
+    config : checked for the data set's behaviours
     preset : str
         Its name, for the report.
     threads : int
@@ -365,31 +367,18 @@ def measure(
         (trainer, the first behaviour's graph, a table (N, d)) → peers to measure along.
     """
     recorder = Recorder(device("cpu"))
-    trainer = Trainer(Pkef(config, dataset, recorder.device), dataset)
+    trainer = Trainer(kind(config, dataset, recorder.device), dataset)
     model = trainer.model
-    recorder.name_graphs(dataset.behaviors, model.graphs)
-    graph, dtype = model.graphs[0], model.dtype
+    recorder.name_graphs(model.reads, model.graphs)
+    dtype = model.dtype
     # T and peers have the data set's own node order: the model's is a part of what is measured.
-    settings = (config.normalization, config.self_loops, dtype)
-    plain = adjacency(dataset.interactions[0], dataset.n_items, *settings)
+    plain = adjacency(dataset.interactions[0], dataset.n_items, "left", dtype=dtype)
+    graph = dict(zip(model.reads, model.graphs, strict=True)).get(dataset.behaviors[0], plain)
     n_nodes = dataset.n_users + dataset.n_items
-    x, p, z, p_sum, z_sum = tables(5, n_nodes, config.d, dtype)
+    x, *others = tables(5, n_nodes, config.d, dtype)
     ring = [table.reshape(-1) for table in tables(COPIES, n_nodes, config.d, dtype)]
     propagate = device("cpu").kernels.propagate
-    weights = [value.data for name, value in model.parameters.items() if "fusion.0.0" in name]
-
-    def layer():
-        propagate.layer(
-            graph,
-            None if config.fusion == "none" else p,
-            z,
-            p_sum,
-            z_sum,
-            config.fusion,
-            config.fusion_source,
-            config.fusion_scale,
-            *weights,
-        )
+    layer = getattr(model, "one_layer", None)  # a fused one, where the model has it
 
     def copies():
         for i in range(COPIES):
@@ -407,7 +396,7 @@ def measure(
     calls = {
         T: scipy_product(plain, x),
         PRODUCT: lambda: propagate.spread(graph, x),
-        LAYER: layer,
+        **({LAYER: lambda: layer(propagate, *others)} if layer else {}),
         "copy": copies,
         "gather": lambda: bandwidth.gather(x, graph.indices),
         STEP: trainer.make_step,
@@ -441,14 +430,11 @@ def measure(
             multiple=median[PRODUCT] / unit,
             against="T",
         ),
-        Row(
-            f"layer: {'one stream' if config.fusion == 'none' else 'both streams'} and "
-            f"{config.fusion}, {view}",
-            median[LAYER],
-            multiple=median[LAYER] / median[PRODUCT],
-            against="product",
-        ),
     ]
+    if layer:
+        took = median[LAYER]
+        multiple = took / median[PRODUCT]
+        rows.append(Row(f"a fused layer, {view}", took, multiple=multiple, against="product"))
     beside = {**median, "epoch": trainer.steps_per_epoch * median[STEP]}
     for peer in found:
         took = median[peer.name]

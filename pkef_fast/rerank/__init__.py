@@ -6,6 +6,7 @@ in front of any model's ranking.
 """
 
 from ..holdout.leave_out import Choice, choice, hidden
+from .behind import learn_behind
 from .config import RerankConfig
 from .explain import Reason, reasons
 from .reranker import Reranked, Reranker, checked_users, learn
@@ -20,5 +21,6 @@ __all__ = [
     "choice",
     "hidden",
     "learn",
+    "learn_behind",
     "reasons",
 ]

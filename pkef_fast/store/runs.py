@@ -5,14 +5,23 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ..config import toml
 from ..config.fields import Fields
-from ..data.dataset import Dataset
 from ..errors import InputError
 from . import checkpoint
 from .files import write_text
+
+
+class Source(Protocol):
+    """What a run notes of a data set: how to load it again, and what it must then be."""
+
+    name: str
+    source: dict[str, Any]
+
+    def fingerprint(self) -> str:
+        """A digest of its content."""
 
 
 class Run:
@@ -34,7 +43,7 @@ class Run:
 
     @classmethod
     def create(
-        cls, path: str | os.PathLike[str], config: Fields, dataset: Dataset, settings: dict
+        cls, path: str | os.PathLike[str], config: Fields, dataset: Source, settings: dict
     ) -> Run:
         """Start a run in a new or empty folder.
 
@@ -66,7 +75,7 @@ class Run:
         fields, tables = toml.load(self.config_file)
         return fields, tables.get("data", {}), tables.get("run", {})
 
-    def check_data(self, dataset: Dataset) -> None:
+    def check_data(self, dataset: Source) -> None:
         """InputError unless this is the data set that the run was made on."""
         _, data, _ = self.settings()
         if data.get("fingerprint") not in (None, dataset.fingerprint()):

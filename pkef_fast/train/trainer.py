@@ -8,30 +8,19 @@ Everything else follows from the seed.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..data.dataset import Dataset
 from ..errors import InputError, TrainingError
-from ..kernels.adam import learning_rate
-from ..models.pkef.model import Part, Pkef
-from ..models.pkef.sampling import CompactBatch, Sampler
 from ..tape.autograd import backward
-from .replay import FixedStep
+from .adam import Adam
+from .protocol import Trained
+from .replay import Replay
 
 # A device makes steps ahead of the host; their losses are read after so many and after each epoch.
 READ_EVERY = 50
-
-
-def part_name(part: Part, behaviors: tuple[str, ...]) -> str:
-    """Name of a part of the loss: loss.cascade.buy, loss.unique.cart.buy (what cart knows…)."""
-    kind, term = part
-    names = [kind, behaviors[term.k]]
-    if term.other is not None:
-        names.insert(1, behaviors[term.other])
-    return ".".join(["loss", *names])
 
 
 class Trainer:
@@ -46,24 +35,18 @@ class Trainer:
         steps between two readings.
     """
 
-    def __init__(self, model: Pkef, dataset: Dataset):
+    def __init__(self, model: Trained, dataset: Dataset):
         self.model, self.dataset = model, dataset
-        places = None if model.order is None else model.order.places
-        self.sampler = Sampler(dataset, model.config, model.device.kernels, places)
+        self.sampler = model.sampler(dataset)
+        self.adam = Adam(model)
         self.step = 0
         self.step_seconds: list[float] = []
-        xp = model.device.xp
-        self._moments = {
-            name: (xp.zeros_like(tensor.data), xp.zeros_like(tensor.data))
-            for name, tensor in model.parameters.items()
-        }
         # On a device that works ahead: its steps, and the first one whose losses were not read.
-        self._fixed: FixedStep | None = None
+        self._replay: Replay | None = None
         if model.device.fixed_shapes:
-            self._fixed = FixedStep(model, self.sampler, self._moments)
+            self._replay = Replay(model, self.sampler, self.adam)
         self._unread, self._read_at = 0, time.perf_counter()
         self._sums: dict[str, float] = {}  # of this epoch's losses, over the steps made in it
-        self._users: tuple[int, np.ndarray] | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -75,12 +58,9 @@ class Trainer:
         """Whole epochs made so far."""
         return self.step // self.steps_per_epoch
 
-    def next_batch(self) -> CompactBatch:
+    def next_batch(self) -> Any:
         """The batch of the next step."""
-        epoch, index = divmod(self.step, self.steps_per_epoch)
-        if self._users is None or self._users[0] != epoch:
-            self._users = (epoch, self.sampler.epoch_users(epoch))
-        return self.sampler.batch(self._users[1], index, self.step)
+        return self.sampler.batch(self.step)
 
     def make_step(self) -> float | None:
         """Sample, forward, backward, update; returns the step's loss, penalty included.
@@ -93,8 +73,8 @@ class Trainer:
         TrainingError
             When the loss is not finite: names the step and the first tensor that is not.
         """
-        if self._fixed is not None:
-            return self._make_step_ahead(self._fixed)
+        if self._replay is not None:
+            return self._make_step_ahead(self._replay)
         start = time.perf_counter()
         losses = self.gradients(self.next_batch())
         total = losses.pop("loss.data")
@@ -115,10 +95,10 @@ class Trainer:
         for name, value in losses.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
 
-    def _make_step_ahead(self, fixed: FixedStep) -> float | None:
+    def _make_step_ahead(self, replay: Replay) -> float | None:
         if self._unread == self.step:
             self._read_at = time.perf_counter()
-        fixed.make(self.step)
+        replay.make(self.step)
         self.step += 1
         if self.step % self.steps_per_epoch and self.step - self._unread < READ_EVERY:
             return None
@@ -127,12 +107,10 @@ class Trainer:
     def _read(self) -> float | None:
         """Take in the losses of the steps that were made ahead; the last one's."""
         first, last, loss = self._unread, self.step, None
-        if self._fixed is None or first == last:
+        if self._replay is None or first == last:
             return None
-        for step, (parts, total, squares) in enumerate(self._fixed.read(first, last), first):
-            losses = {part_name(p, self.dataset.behaviors): value for p, value in parts.items()}
-            weight = self.model.config.regularization
-            penalty = sum(weight * squares[n] for n in squares if self.model.penalised(n))
+        for step, (losses, total, squares) in enumerate(self._replay.read(first, last), first):
+            penalty = self.adam.penalty(squares)
             losses["loss.regularization"] = penalty
             loss = losses["loss"] = total + penalty
             if not np.isfinite(loss):
@@ -148,16 +126,13 @@ class Trainer:
         self._read_at = now
         return loss
 
-    def gradients(self, batch: CompactBatch) -> dict[str, float]:
+    def gradients(self, batch: Any) -> dict[str, float]:
         """Data loss and its parts; afterwards each parameter's `grad` is set (None: not read)."""
         model = self.model
         for tensor in model.parameters.values():
             tensor.grad = None
         losses = model.losses(batch)
-        values = {
-            part_name(part, self.dataset.behaviors): float(loss.data)
-            for part, loss in losses.items()
-        }
+        values = {name: float(loss.data) for name, loss in losses.items()}
         values["loss.data"] = 0.0
         if losses:
             total = model.total(losses)
@@ -168,35 +143,12 @@ class Trainer:
         return values
 
     def update(self) -> float:
-        """One Adam step on all parameters; returns the penalty μ·Σθ² before it."""
-        config = self.model.config
-        adam = self.model.device.kernels.adam
-        lr = learning_rate(config.lr, config.lr_decay, config.lr_decay_steps, self.step)
-        penalty = 0.0
-        for name, tensor in self.model.parameters.items():
-            weight = config.regularization if self.model.penalised(name) else 0.0
-            squares = adam.update(
-                tensor.data,
-                tensor.grad,
-                *self._moments[name],
-                lr=lr,
-                step=self.step + 1,
-                penalty=weight,
-                beta1=config.beta1,
-                beta2=config.beta2,
-                epsilon=config.adam_epsilon,
-                form=config.adam_form,
-            )
-            penalty += weight * float(squares)
-            tensor.grad = None
-            if config.average:
-                mean = self.model.ranking[name].data
-                adam.average(tensor.data, mean, config.average, self.step + 1)
-        return penalty
+        """One Adam step on all parameters; returns the penalties on them before it."""
+        return self.adam.update(self.step)
 
     def _stop(self, losses: dict[str, float], broken: str | None = None) -> None:
         """Raise TrainingError for the first tensor that is not finite: `broken` where known."""
-        if broken is None and self._fixed is None:
+        if broken is None and self._replay is None:
             broken = self._first_broken()
         if broken is None:
             broken = next(name for name, value in losses.items() if not np.isfinite(value))
@@ -227,7 +179,7 @@ class Trainer:
         arrays = {}
         for name, tensor in self.model.parameters.items():
             arrays[f"parameter.{name}"] = tensor.data
-            arrays[f"moment1.{name}"], arrays[f"moment2.{name}"] = self._moments[name]
+            arrays[f"moment1.{name}"], arrays[f"moment2.{name}"] = self.adam.moments[name]
             if self.model.config.average:
                 arrays[f"average.{name}"] = self.model.ranking[name].data
         return arrays
@@ -255,30 +207,6 @@ class Trainer:
                 )
             target[...] = self.model.device.place(stored)
         self.step = self._unread = int(facts["step"])
-        if self._fixed is not None:
-            self._fixed.start(self.step)
+        if self._replay is not None:
+            self._replay.start(self.step)
         self._sums = dict(facts["sums"])
-
-
-def train(
-    trainer: Trainer,
-    epochs: int,
-    on_step: Callable[[Trainer, float | None], None] | None = None,
-    on_epoch: Callable[[Trainer], None] | None = None,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> bool:
-    """Make steps until `epochs` epochs are made in all; True when they are.
-
-    `on_step(trainer, loss)` is called after each step, with what `make_step` returned, and
-    `on_epoch(trainer)` after each epoch.
-    `should_stop` is asked after each step; a True ends the training between two steps.
-    """
-    while trainer.step < epochs * trainer.steps_per_epoch:
-        loss = trainer.make_step()
-        if on_step:
-            on_step(trainer, loss)
-        if on_epoch and trainer.step % trainer.steps_per_epoch == 0:
-            on_epoch(trainer)
-        if should_stop():
-            return trainer.step >= epochs * trainer.steps_per_epoch
-    return True

@@ -7,27 +7,26 @@ run's own config goes once through everything a run does; with a warm cache this
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from ..data.synthetic import generate
 from ..device import Device
-from ..evaluate import figures as evaluation
-from ..models.pkef.config import PkefConfig
+from ..evaluate import figures
+from ..tape.autograd import backward
+from .config import TrainConfig
+from .protocol import Trained
+from .trainer import Trainer
 
-STAGES = ("sampling", "propagation and experts", "adjoints", "update", "ranking")
+STAGES = ("sampling", "the model", "adjoints", "update", "ranking")
 
 
 def warm_up(
-    config: PkefConfig,
+    kind: type[Trained],
+    config: TrainConfig,
     n_behaviors: int,
     device: Device,
     on_stage: Callable[[str, int, int], None] = lambda name, number, total: None,
 ) -> None:
     """Run a tiny problem of K behaviours; `on_stage(name, number, total)` before each stage."""
-    from ..models.pkef.model import Pkef
-    from ..tape.autograd import backward
-    from .trainer import Trainer
-
     stages = (*device.compiled_ahead, *STAGES)
 
     def stage(name):
@@ -38,11 +37,10 @@ def warm_up(
         device.compile(operation)
     names = tuple(f"b{k}" for k in range(n_behaviors))
     data = generate(n_users=12, n_items=10, behaviors=names, seed=0)
-    tiny = replace(config, d=min(config.d, 8), batch_users=12)
     stage("sampling")
-    trainer = Trainer(Pkef(tiny, data, device), data)
+    trainer = Trainer(kind(kind.tiny(config), data, device), data)
     batch = trainer.next_batch()
-    stage("propagation and experts")
+    stage("the model")
     losses = trainer.model.losses(batch)
     stage("adjoints")
     if losses:
@@ -50,6 +48,6 @@ def warm_up(
     stage("update")
     trainer.update()
     stage("ranking")
-    popularity = evaluation.popularity(data, device, trainer.model.dtype)
+    popularity = figures.popularity(data, device, trainer.model.dtype)
     for ranker in (trainer.model.ranker(), popularity):
-        evaluation.evaluate(ranker, data)
+        figures.evaluate(ranker, data)

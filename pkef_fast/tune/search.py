@@ -21,8 +21,10 @@ from ..errors import InputError, TrainingError, did_you_mean
 from ..evaluate.protocols import names_of, protocols
 from ..holdout.validation import validation_split
 from ..models import model_class
-from ..recommender import Observer, Recommender
+from ..recommender import Recommender
 from ..store.files import write_text
+from ..train.callbacks import Callback
+from ..train.fit import Fit
 
 METRICS = ("HR@10", "NDCG@10", "MRR")
 PRUNERS = ("median", "halving", "none")
@@ -142,7 +144,7 @@ class Search:
         recommender = Recommender(self.model, self.preset, self.device, config)
         watch = _Watch(trial, self.metric)
         try:
-            recommender.fit(self.data, eval_every=1, protocol=self.protocol, observer=watch)
+            recommender.fit(self.data, eval_every=1, protocol=self.protocol, callbacks=[watch])
         except TrainingError as error:  # this learning rate diverges: not a reason to stop
             raise optuna.TrialPruned(str(error)) from error
         if not recommender.model_class.trained:
@@ -267,7 +269,7 @@ class Search:
         write_text(path, self.toml(found))
 
 
-class _Watch(Observer):
+class _Watch(Callback):
     """Reports each epoch's figure to the trial, and ends it where the pruner says so."""
 
     def __init__(self, trial, metric: str):
@@ -280,7 +282,7 @@ class _Watch(Observer):
             self.best = value
             self.trial.set_user_attr("epoch", epoch)
 
-    def finished_epoch(self, record: dict[str, Any]) -> None:
+    def finished_epoch(self, fit: Fit, record: dict[str, Any]) -> None:
         import optuna
 
         value = record[self.metric]

@@ -43,7 +43,7 @@ def gpu(monkeypatch):
         return kernels.on(backend, name) if name == "cuda:0" else load(name)
 
     monkeypatch.setattr(kernels, "load", loaded)
-    monkeypatch.setattr("pkef_fast.recommender.warm_up", lambda *args: None)
+    monkeypatch.setattr("pkef_fast.train.fit.warm_up", lambda *args: None)
     return backend
 
 

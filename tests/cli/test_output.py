@@ -9,7 +9,7 @@ import pytest
 
 from pkef_fast.cli.output import ProgressReport
 from pkef_fast.device import device
-from pkef_fast.models.pkef.config import PkefConfig
+from pkef_fast.models.pkef import Pkef, PkefConfig
 from pkef_fast.train.warm_up import STAGES, warm_up
 
 output = sys.modules["pkef_fast.cli.output"]
@@ -43,5 +43,5 @@ def test_short_stages_are_not(report, capsys):
 def test_every_stage_of_the_warm_up_is_reported():
     seen = []
     config = PkefConfig(d=4, layers=(1, 1), coefficients=(0.5, 0.5))
-    warm_up(config, 2, device("reference"), lambda *one: seen.append(one))
+    warm_up(Pkef, config, 2, device("reference"), lambda *one: seen.append(one))
     assert seen == [(name, i, len(STAGES)) for i, name in enumerate(STAGES, 1)]

@@ -97,7 +97,10 @@ def test_nobody_sees_the_order(name):
         assert model.order is not None
         if not ordered:
             model.order = None
-            model.graphs = tuple(model._graph(csr) for csr in data.interactions)
+            model.graphs = tuple(
+                model.adjacency(csr, config.normalization, config.self_loops)
+                for csr in data.interactions
+            )
         trainer = Trainer(model, data)
         loss = model.total(model.losses(trainer.next_batch()))
         backward(loss)

@@ -108,7 +108,7 @@ def test_the_yardsticks_compute_what_they_time(data):
 def test_a_report_adds_up(data, name, changes):
     peer = benchmark.Peer("a nap", "step", seconds=lambda: 0.25)
     config = config_of(data, name, **changes)
-    found = measure(data, config, name, 1, rounds=2, peers=lambda trainer, graph, x: [peer])
+    found = measure(Pkef, data, config, name, 1, rounds=2, peers=lambda trainer, graph, x: [peer])
     rows = {row.what: row for row in found.rows}
     step = rows["a step"]
     parts = found.rows[: found.rows.index(step)]

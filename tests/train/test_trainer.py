@@ -14,13 +14,13 @@ from pkef_fast.data import generate
 from pkef_fast.device import Device, device
 from pkef_fast.errors import InputError, TrainingError
 from pkef_fast.kernels import OPERATIONS, Kernels
+from pkef_fast.kernels.adam import learning_rate
 from pkef_fast.models.pkef.config import PkefConfig
 from pkef_fast.models.pkef.model import Pkef
 from pkef_fast.models.pkef.presets import preset
 from pkef_fast.models.pkef.sampling import Sampler, Term
 from pkef_fast.store import checkpoint
 from pkef_fast.tape import autograd
-from pkef_fast.train import trainer as training
 from pkef_fast.train.trainer import Trainer
 
 NAMES = ("view", "cart", "buy")
@@ -38,12 +38,10 @@ def small_config(name="official", behaviors=NAMES, **changes) -> PkefConfig:
 def whole_loss(model, trainer, batch):
     """Data loss plus penalty."""
     values = trainer.gradients(batch)
-    squares = sum(
-        np.sum(t.data.astype(np.float64) ** 2)
-        for n, t in model.parameters.items()
-        if model.penalised(n)
+    penalty = sum(
+        model.decay(n) * np.sum(t.data.astype(np.float64) ** 2) for n, t in model.parameters.items()
     )
-    return values["loss.data"] + model.config.regularization * squares
+    return values["loss.data"] + penalty
 
 
 VARIANTS = [
@@ -78,8 +76,7 @@ def test_the_gradient_of_the_whole_loss_is_that_of_central_differences(changes):
     batch = trainer.next_batch()
     whole_loss(model, trainer, batch)
     gradients = {
-        name: (0 if tensor.grad is None else tensor.grad)
-        + 2 * config.regularization * model.penalised(name) * tensor.data
+        name: (0 if tensor.grad is None else tensor.grad) + 2 * model.decay(name) * tensor.data
         for name, tensor in model.parameters.items()
     }
     for name, tensor in model.parameters.items():
@@ -179,7 +176,8 @@ def test_an_epoch_visits_its_users_once_in_batches_with_a_small_last_one():
     assert sampler.steps_per_epoch == 3
     assert len(users) == len(set(users.tolist())) == 35
     assert not np.array_equal(users, sampler.epoch_users(1))
-    batch = sampler.batch(users, 2, 2)
+    assert [sampler.size(index) for index in range(3)] == [16, 16, 3]
+    batch = sampler.batch(2)
     assert batch.n_users <= 3
 
 
@@ -304,7 +302,7 @@ def test_a_loss_that_explodes_stops_with_step_tensor_and_checkpoint(tmp_path):
 
 
 def test_the_learning_rate_falls_by_steps():
-    rates = [training.learning_rate(1e-3, 0.96, 39, step) for step in (0, 38, 39, 78)]
+    rates = [learning_rate(1e-3, 0.96, 39, step) for step in (0, 38, 39, 78)]
     assert rates == [1e-3, 1e-3, 1e-3 * 0.96, 1e-3 * 0.96**2]
 
 

@@ -32,7 +32,7 @@ def data():
 @pytest.fixture(autouse=True)
 def cold(monkeypatch):
     """No tiny model before each trial: nobody waits here."""
-    monkeypatch.setattr("pkef_fast.recommender.warm_up", lambda *args: None)
+    monkeypatch.setattr("pkef_fast.train.fit.warm_up", lambda *args: None)
 
 
 def as_tuples(found):

@@ -11,16 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from ...config.fields import Fields, field, plain, wrong
+from ...config.fields import field, plain, wrong
 from ...errors import InputError, did_you_mean
-
-PRECISIONS = ("float32", "float64", "bf16-gather")
+from ...train.config import TrainConfig
 
 
 @dataclass(frozen=True)
-class PkefConfig(Fields):
+class PkefConfig(TrainConfig):
     """A model of K behaviours and how it is trained; the defaults are the official preset's."""
 
     d: int = field(64, "size of an embedding", low=1)
@@ -110,44 +107,27 @@ class PkefConfig(Fields):
     regularization: float = field(
         0.01, "penalty μ on the squares of tables and weights, not biases; official 0.01", low=0
     )
-    lr: float = field(0.001, "learning rate at the start", low=0)
-    lr_decay: float = field(0.96, "factor of the learning rate at each decay", low=0)
-    lr_decay_steps: int = field(39, "steps between decays; official 39 = 10000 // 256", low=1)
-    beta1: float = field(0.9, "Adam: decay of the first moment", low=0, high=1)
-    beta2: float = field(0.999, "Adam: decay of the second moment", low=0, high=1)
-    adam_epsilon: float = field(1e-8, "Adam: added to the root of the second moment", low=0)
+    lr_decay: float = field(
+        0.96, "factor of the learning rate at each decay; official 0.96", low=0, group="optimizer"
+    )
+    lr_decay_steps: int = field(
+        39, "steps between decays; official 39 = 10000 // 256", low=1, group="optimizer"
+    )
     adam_form: str = field(
         "tensorflow",
-        "where epsilon stands: tensorflow √v + ε before the bias correction, pytorch after",
+        "where epsilon stands: official tensorflow √v + ε before the bias correction, pytorch "
+        "after",
         choices=("tensorflow", "pytorch"),
+        group="optimizer",
     )
-    average: float = field(
-        0.0,
-        "decay of a running average of all parameters over the steps, which then ranks and is "
-        "saved; 0: the parameters themselves",
-        low=0,
-        high=1,
+    epochs: int = field(100, "most passes of training; official 100", low=0, group="passes")
+    users_per_epoch: int = field(
+        10000, "users drawn for an epoch; all, if fewer", low=1, group="passes"
     )
-    epochs: int = field(100, "passes of training; official 100", low=0)
-    users_per_epoch: int = field(10000, "users drawn for an epoch; all, if fewer", low=1)
-    batch_users: int = field(256, "users of a step", low=1)
-    samples_per_user: int = field(40, "most positives of a user, behaviour and step", low=1)
-    seed: int = field(42, "of tables and samples; official 42", low=0, high=2**63 - 1)
-    precision: str = field(
-        "float32",
-        "of tables and kernels; bf16-gather: float32, but what neighbour sums read is in 16 bits",
-        choices=PRECISIONS,
+    batch_users: int = field(256, "users of a step", low=1, group="passes")
+    samples_per_user: int = field(
+        40, "most positives of a user, behaviour and step", low=1, group="passes"
     )
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Of parameters, tables and sums."""
-        return np.dtype("float32" if self.precision == "bf16-gather" else self.precision)
-
-    @property
-    def gather(self) -> str:
-        """How the tables that neighbour sums read are stored; see `kernels.propagate`."""
-        return "bfloat16" if self.precision == "bf16-gather" else "exact"
 
     def checked(self, behaviors: Sequence[str]) -> PkefConfig:
         """This config with behaviour names resolved, or an InputError naming the wrong field.
@@ -174,8 +154,6 @@ class PkefConfig(Fields):
                 f"'batch_negatives' {config.batch_negatives:g} are shares of one whole; wanted a "
                 "sum of at most 1."
             )
-        if config.average == 1:
-            raise wrong("average", 1, "less than 1, or nothing would ever enter the average")
         if not any(config.coefficients):
             raise InputError(
                 "config field 'coefficients' is all zeros; at least one behaviour needs a loss."

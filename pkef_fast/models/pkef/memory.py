@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from ...train.protocol import Shape
 from .config import PkefConfig
 
 INDEX = 4  # bytes of an index
@@ -13,15 +12,13 @@ INDEX = 4  # bytes of an index
 WORKING_TABLES = 10
 
 
-def training_bytes(
-    config: PkefConfig, n_users: int, n_items: int, edges: Sequence[int], steps_held: int = 1
-) -> int:
-    """About how many bytes a run needs; `edges` are the interactions of each behaviour.
+def training_bytes(config: PkefConfig, shape: Shape) -> int:
+    """About how many bytes a run needs.
 
     Counted are parameters with gradient, moments and average, patterns, what the streams save for
-    their adjoint, and the rows of a batch; not what the driver and the compiled kernels take. What
-    a step works in counts `steps_held` times: a device that replays steps keeps theirs.
+    their adjoint, and the rows of a batch; not what the driver and the compiled kernels take.
     """
+    n_users, n_items, edges, steps_held = shape
     item = config.dtype.itemsize
     n_nodes, n_behaviors = n_users + n_items, len(edges)
     table = n_nodes * config.d * item

@@ -7,97 +7,52 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from ...config.space import Choice, Range, Space
-from ...data.dataset import Csr, Dataset
-from ...device import Device
+from ...data.dataset import Dataset
 from ...evaluate.rankers import TableRanker
-from ...graph import adjacency as graph
-from ...graph.node_order import node_order
 from ...tape import ops
 from ...tape.autograd import Tensor, no_grad
+from ..parametric import Parametric
 from .config import PkefConfig
 from .heads import HEADS
+from .memory import training_bytes
 from .pkf import fusion_shapes, streams
 from .presets import PRESETS, preset
-from .sampling import CompactBatch, Term
+from .sampling import CompactBatch, Sampler, Term
 
 # A part of the loss: ("cascade" | "parallel" | "unique", its term).
 Part = tuple[str, Term]
 
 
-def glorot(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Uniform in ±√(6 / (rows + columns)); embedding tables too, each side by itself (release)."""
-    limit = np.sqrt(6 / sum(shape))
-    return rng.uniform(-limit, limit, shape)
-
-
-class Pkef:
-    """The model: parameters by name, the loss of a batch, and the scorer of all pairs.
-
-    Parameters
-    ----------
-    config : PkefConfig
-        Checked for the data set's behaviours (`PkefConfig.checked`).
-    dataset : Dataset
-    device : Device
-    parameters : mapping of name → array, optional
-        Values to start from; drawn from the config's seed where not given.
-    """
+class Pkef(Parametric):
+    """The model: parameters by name, the loss of a batch, and the scorer of all pairs."""
 
     Config = PkefConfig
-    presets = tuple(PRESETS)
-    trained = True  # by steps
+    PRESETS, presets = PRESETS, tuple(PRESETS)
+    select = "last"
     preset = staticmethod(preset)
+    bytes = staticmethod(training_bytes)
 
-    def __init__(
-        self,
-        config: PkefConfig,
-        dataset: Dataset,
-        device: Device,
-        parameters: Mapping[str, np.ndarray] | None = None,
-    ):
-        self.config, self.device = config, device
-        self.n_users, self.n_items = dataset.n_users, dataset.n_items
-        self.n_behaviors = len(dataset.behaviors)
-        self.dtype = config.dtype.type
-        self.head = HEADS[config.head](config, self.n_behaviors)
-        self.order = None  # of the nodes in the tables that are propagated
-        if device.cares_for_order:
-            row_bytes = config.d * config.dtype.itemsize
-            self.order = node_order(dataset.interactions, self.n_items, row_bytes, device.kernels)
-        self.graphs = tuple(self._graph(csr) for csr in dataset.interactions)
-        values = self.initial() if parameters is None else parameters
-        self.parameters = {
-            name: Tensor(
-                device.place(np.array(values[name], self.dtype, order="C")),
-                device,
-                requires_grad=True,
-            )
-            for name in self.shapes()
-        }
-        # What ranks: a running average where the config asks for one, kept by the trainer.
-        self.ranking = self.parameters
-        if config.average:
-            self.ranking = {
-                name: Tensor(one.data.copy(), device) for name, one in self.parameters.items()
-            }
-
-    def _graph(self, interactions: Csr):
-        """A behaviour's adjacency in the model's node order."""
+    def prepare(self, dataset: Dataset) -> None:
+        """The head, and a graph of each behaviour."""
         config = self.config
-        if self.order is not None:
-            interactions = graph.reordered(interactions, self.n_items, self.order.nodes)
-        settings = (config.normalization, config.self_loops, self.dtype, config.gather)
-        return self.device.place(graph.adjacency(interactions, self.n_items, *settings))
-
-    def _table(self, parameters: Mapping[str, Tensor]) -> Tensor:
-        """E (N, d): what both streams start from."""
-        users, items = parameters["user_embedding"], parameters["item_embedding"]
-        return ops.stack_rows(users, items, order=self.order)
-
-    @staticmethod
-    def default_preset(dataset_name: str) -> str:
-        """The preset for a data set."""
-        return "official"
+        self.n_behaviors = len(dataset.behaviors)
+        self.head = HEADS[config.head](config, self.n_behaviors)
+        # In whose loss a part is, by its name.
+        self._behavior_of = {
+            self._name((kind, term)): term.k
+            for k in range(self.n_behaviors)
+            for kind, term in (
+                ("cascade", Term(k)),
+                ("parallel", Term(k)),
+                *(("unique", Term(k, other)) for other in range(self.n_behaviors)),
+            )
+        }
+        self.order_nodes(dataset.interactions)
+        self.reads = dataset.behaviors
+        self.graphs = tuple(
+            self.adjacency(csr, config.normalization, config.self_loops)
+            for csr in dataset.interactions
+        )
 
     @staticmethod
     def space(behaviors: Sequence[str]) -> Space:
@@ -120,15 +75,10 @@ class Pkef:
             Choice("d", (32, 64, 128)),
         )
 
-    def stored(self) -> dict[str, np.ndarray]:
-        """What makes it rank again, together with config and data: its parameters."""
-        return {name: self.device.to_host(one.data) for name, one in self.ranking.items()}
-
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of all parameters."""
         return {
-            "user_embedding": (self.n_users, self.config.d),
-            "item_embedding": (self.n_items, self.config.d),
+            **super().shapes(),
             **self.head.shapes(),
             **fusion_shapes(self.config),
             **({"log_variance": (self.n_behaviors,)} if self._learns_weights else {}),
@@ -138,19 +88,21 @@ class Pkef:
     def _learns_weights(self) -> bool:
         return self.config.behavior_weights == "learned"
 
-    def initial(self) -> dict[str, np.ndarray]:
-        """Glorot-uniform tables and weights, all else zero, from the config's seed."""
-        rng = np.random.Generator(np.random.Philox(self.config.seed))
-        return {
-            name: np.zeros(shape) if len(shape) == 1 else glorot(rng, shape)
-            for name, shape in self.shapes().items()
-        }
-
-    def penalised(self, name: str) -> bool:
-        """Whether the penalty μ·Σθ² covers a parameter: tables and weights, no biases (spec)."""
-        return name.endswith(("_embedding", ".weight"))
+    def decay(self, name: str) -> float:
+        """The penalty μ·Σθ² covers tables and weights, no biases (spec)."""
+        covered = name.endswith(("_embedding", ".weight"))
+        return self.config.regularization if covered else 0.0
 
     # ---- training -----------------------------------------------------------------------------
+
+    def sampler(self, dataset: Dataset) -> Sampler:
+        """Batches of users, with rows for each term of the loss."""
+        return Sampler(dataset, self.config, self.device.kernels, self.places)
+
+    @staticmethod
+    def tiny(config: PkefConfig) -> PkefConfig:
+        """Small tables and batches."""
+        return config.replaced(d=min(config.d, 8), batch_users=12)
 
     def scores(self, batch: CompactBatch) -> dict[Part, Tensor]:
         """Scores (R,) of every part that the batch has rows for, rows [positives; negatives]."""
@@ -162,7 +114,7 @@ class Pkef:
         )
         with_parallel = config.fusion != "none"
         parallel = frozenset(term.k for term in own) if with_parallel else frozenset()
-        table = self._table(self.parameters)
+        table = self.table(self.parameters)
         P, Z = streams(table, self.graphs, config, self.parameters, parallel, read)
         scores: dict[Part, Tensor] = {}
         if read:
@@ -196,7 +148,7 @@ class Pkef:
             )
         return scores
 
-    def losses(self, batch: CompactBatch) -> dict[Part, Tensor]:
+    def part_losses(self, batch: CompactBatch) -> dict[Part, Tensor]:
         """Each part's mean (or sum) over its draws, before λ and the loss scale."""
         config = self.config
         result = {}
@@ -212,10 +164,19 @@ class Pkef:
                 result[part] = ops.bpr(scores, slots=batch.slots(term), **how)
         return result
 
-    def total(self, losses: Mapping[Part, Tensor]) -> Tensor:
+    def losses(self, batch: CompactBatch) -> dict[str, Tensor]:
+        """`part_losses` by name: loss.cascade.buy, loss.unique.cart.buy (what cart knows…)."""
+        return {self._name(part): loss for part, loss in self.part_losses(batch).items()}
+
+    def _name(self, part: Part) -> str:
+        kind, term = part
+        behaviors = (term.k,) if term.other is None else (term.other, term.k)
+        return ".".join(["loss", kind, *(self.behaviors[k] for k in behaviors)])
+
+    def total(self, losses: Mapping[str, Tensor]) -> Tensor:
         """Σ λ_k·c·(parts): the data loss (Eq. 21 without the penalty)."""
         weights = [weight * self.config.loss_scale for weight in self.config.coefficients]
-        behaviors = tuple(term.k for _, term in losses)
+        behaviors = tuple(self._behavior_of[name] for name in losses)
         if self._learns_weights:
             return ops.weigh_learned(
                 self.parameters["log_variance"],
@@ -225,24 +186,35 @@ class Pkef:
             )
         return ops.weigh(*losses.values(), weights=tuple(weights[k] for k in behaviors))
 
+    def one_layer(self, propagate, p, z, p_sum, z_sum) -> None:
+        """The first layer of the first behaviour on these tables (N, d), to be timed."""
+        config = self.config
+        propagate.layer(
+            self.graphs[0],
+            None if config.fusion == "none" else p,
+            z,
+            p_sum,
+            z_sum,
+            config.fusion,
+            config.fusion_source,
+            config.fusion_scale,
+            *(one.data for name, one in self.parameters.items() if "fusion.0.0" in name),
+        )
+
     # ---- use ----------------------------------------------------------------------------------
 
     def cascade_tables(self, behaviors: Iterable[int]) -> dict[int, np.ndarray]:
         """Z^k (N, d) of these behaviours, nothing recorded."""
         with no_grad():
             _, Z = streams(
-                self._table(self.ranking),
+                self.table(self.ranking),
                 self.graphs,
                 self.config,
                 self.ranking,
                 frozenset(),
                 frozenset(behaviors),
             )
-        if self.order is None:
-            return {k: tensor.data for k, tensor in Z.items()}
-        tables = self.device.kernels.pairs.gather(
-            [tensor.data for tensor in Z.values()], self.order.places
-        )
+        tables = self.in_own_order([tensor.data for tensor in Z.values()])
         return dict(zip(Z, tables, strict=True))
 
     def scorer(self, k: int | None = None):

@@ -135,6 +135,9 @@ class Sampler:
     ):
         self.config, self.kernels, self.places = config, kernels, places
         self.n_users, self.n_items = dataset.n_users, dataset.n_items
+        self.users_per_epoch = min(config.users_per_epoch, self.n_users)
+        self._epoch: tuple[int, np.ndarray] | None = None  # the users of one epoch, by its number
+        self._on_device: np.ndarray | None = None  # the same where steps are replayed
         n_behaviors = len(dataset.behaviors)
         live = [k for k in range(n_behaviors) if config.coefficients[k] > 0]
         degrees = [np.diff(csr.indptr).astype(np.int32) for csr in dataset.interactions]
@@ -180,8 +183,7 @@ class Sampler:
     @cached_property
     def steps_per_epoch(self) -> int:
         """Batches of an epoch; the last may be small, and is a full update."""
-        users = min(self.config.users_per_epoch, self.n_users)
-        return -(-users // self.config.batch_users)
+        return -(-self.users_per_epoch // self.config.batch_users)
 
     def epoch_users(self, epoch: int) -> np.ndarray:
         """The users of an epoch (counted from 0), in order."""
@@ -208,11 +210,25 @@ class Sampler:
             for one in self.sets
         }
 
-    def slot_batch(self, users: np.ndarray, clock: np.ndarray) -> CompactBatch:
-        """All terms' rows at step clock[1] for these users, in arrays of a shape that is fixed.
+    def size(self, index: int) -> int:
+        """Users of batch `index` of an epoch."""
+        size = self.config.batch_users
+        return min(size, self.users_per_epoch - index * size)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Put the epoch's users where `slots` takes them from, on the device."""
+        if self._on_device is None:
+            self._on_device = self.kernels.xp.zeros(self.users_per_epoch, "int32")
+        self._on_device[...] = self.epoch_users(epoch)
+
+    def slots(self, clock: np.ndarray, size: int) -> CompactBatch:
+        """All terms' rows at step clock[1] for the users of batch clock[0], in arrays of a shape
+        that is fixed.
 
         Everything stays on the device; see kernels/sample for the layout.
         """
+        users = self.kernels.xp.zeros(size, "int32")
+        self.kernels.sample.take_users(self._on_device, clock, self.config.batch_users, users)
         lists, counts = [users], {}
         there = [one for one in self.sets if one.most]
         for one in there:
@@ -240,9 +256,12 @@ class Sampler:
         }
         return CompactBatch(nodes, len(users), pairs, counts)
 
-    def batch(self, epoch_users: np.ndarray, index: int, step: int) -> CompactBatch:
-        """Batch `index` of the epoch with these users."""
-        size = self.config.batch_users
-        users = epoch_users[index * size : (index + 1) * size]
+    def batch(self, step: int) -> CompactBatch:
+        """The batch of this step of the run."""
+        epoch, index = divmod(step, self.steps_per_epoch)
+        if self._epoch is None or self._epoch[0] != epoch:
+            self._epoch = (epoch, self.epoch_users(epoch))
+        start = index * self.config.batch_users
+        users = self._epoch[1][start : start + self.size(index)]
         rows = self.rows(users, step)
         return compacted(rows, self.n_users, self.n_items, self.kernels, self.places)

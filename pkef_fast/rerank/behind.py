@@ -1,0 +1,80 @@
+"""A re-ranker behind a model that is there: learned, and kept only where it helps.
+
+Purchases are left out of the train part, so the model to learn behind is one that never saw them:
+for a model that is trained, a twin trained for a few epochs without them; for one that is chosen on
+validation items, the model itself, which was trained without these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..data.dataset import Dataset
+from ..device import device
+from ..evaluate import figures
+from ..evaluate.rankers import Ranker
+from ..holdout import selection
+from ..holdout.leave_out import choice, hidden
+from ..holdout.selection import Selection
+from ..train.protocol import Model
+from ..train.trainer import Trainer
+from .config import RerankConfig
+from .reranker import Reranker, checked_users, learn
+
+
+def learn_behind(
+    model: Model,
+    data: Dataset,
+    config: RerankConfig,
+    leave_out: str | float | None = None,
+    chosen: Selection | None = None,
+    on_stage: Callable[[str], None] = lambda text: None,
+) -> Reranker:
+    """A re-ranker for `model`, which was trained on `data`.
+
+    Parameters
+    ----------
+    model : Model
+    data : Dataset
+        Nothing held out in it is read.
+    config : RerankConfig
+        Checked.
+    leave_out : {"target", "all"} or float, optional
+        How train purchases are hidden; left out: as the data set was split.
+    chosen : Selection, optional
+        How the model was chosen on validation items, which then are the purchases to learn from.
+        Its `reranker` becomes whether the re-ranker helps, on users that it was not trained on.
+    on_stage : callable, optional
+        Told what is being done.
+    """
+    how = choice(data, leave_out)
+    held = None if chosen is None else selection.validation(data, chosen.share)
+    kind, place = type(model), model.device
+
+    def base(rest: Dataset, draws: int) -> Ranker:
+        """The model as it would be had it never seen what is left out."""
+        if held is not None:
+            return kind(model.config, rest, place, model.stored()).ranker()
+        if not model.trained:
+            return kind(model.config, rest, place).ranker()
+        epochs = max(1, min(config.twin_epochs, model.config.epochs) // draws)
+        trainer = Trainer(kind(model.config.replaced(epochs=epochs), rest, place), rest)
+        for _ in range(epochs * trainer.steps_per_epoch):
+            trainer.make_step()
+        return trainer.model.ranker()
+
+    share = how.share if chosen is None else chosen.share
+    reranker = learn(config, data, base, share, device("cpu"), held, on_stage)
+    reranker.report["leave_out"] = how.reason
+    if held is not None:
+        aside = held.of(checked_users(config, data.n_users)[held.users])
+        rest = replace(hidden(data, held), test_users=aside.users, test_items=aside.items)
+        plain = base(rest, 1)
+        before, after = (
+            figures.evaluate(one, rest)[selection.METRIC]
+            for one in (plain, reranker.ranker(plain, rest))
+        )
+        kept = after > before or not len(aside.users)
+        chosen.reranker = {"model": before, "re-ranked": after, "kept": kept}
+    return reranker

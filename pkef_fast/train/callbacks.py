@@ -1,0 +1,54 @@
+"""What a caller may watch of a fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .fit import Fit
+
+
+class Callback:
+    """Told what a fit does; every method does nothing until overridden."""
+
+    def compiling(self, stage: str, number: int, total: int) -> None:
+        """Before a stage that compiles kernels when it is first run."""
+
+    def started(self, fit: Fit) -> None:
+        """Before the first step; for a model without steps, when it is ready to rank."""
+
+    def stepped(self, fit: Fit, loss: float | None) -> None:
+        """After each step; None where a device works ahead and the loss is not read yet."""
+
+    def finished_epoch(self, fit: Fit, record: dict[str, Any]) -> None:
+        """After each epoch, with its line of metrics.jsonl."""
+
+    def reranking(self, text: str) -> None:
+        """Before each stage of learning a re-ranker, in words."""
+
+
+class Callbacks(Callback):
+    """Several, told in turn."""
+
+    def __init__(self, *callbacks: Callback):
+        self.callbacks = callbacks
+
+    def compiling(self, stage: str, number: int, total: int) -> None:
+        for one in self.callbacks:
+            one.compiling(stage, number, total)
+
+    def started(self, fit: Fit) -> None:
+        for one in self.callbacks:
+            one.started(fit)
+
+    def stepped(self, fit: Fit, loss: float | None) -> None:
+        for one in self.callbacks:
+            one.stepped(fit, loss)
+
+    def finished_epoch(self, fit: Fit, record: dict[str, Any]) -> None:
+        for one in self.callbacks:
+            one.finished_epoch(fit, record)
+
+    def reranking(self, text: str) -> None:
+        for one in self.callbacks:
+            one.reranking(text)

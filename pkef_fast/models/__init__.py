@@ -8,10 +8,14 @@ from __future__ import annotations
 from ..errors import InputError, did_you_mean
 from ..train.protocol import Model
 from .graph_rank import GraphRank
+from .lightgcn import LightGcn
+from .mf import MfBpr
 from .pkef import Pkef
 
 MODELS: dict[str, type[Model]] = {
     "pkef": Pkef,
+    "mf-bpr": MfBpr,
+    "lightgcn": LightGcn,
     "graph-rank": GraphRank,
 }
 
@@ -23,3 +27,4 @@ def model_class(name: str) -> type[Model]:
     return MODELS[name]
 
 
+__all__ = ["MODELS", "GraphRank", "LightGcn", "MfBpr", "Model", "Pkef", "model_class"]

@@ -8,9 +8,9 @@ sampled(fields, data, place), optional: what decides whether a fixture is for th
 
 from __future__ import annotations
 
-from . import pkef
+from . import lightgcn, mf_bpr, pkef
 
-ADAPTERS = {"pkef": pkef}
+ADAPTERS = {"pkef": pkef, "mf_bpr": mf_bpr, "lightgcn": lightgcn}
 
 
 def adapter_of(fields: dict):

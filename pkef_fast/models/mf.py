@@ -1,0 +1,45 @@
+"""MF-BPR: matrix factorisation for a ranking (Rendle et al., UAI 2009, arXiv 1205.2618).
+
+    s(u, i) = ⟨e_u, e_i⟩                                   their Sec. 5.2, without biases
+    L = Σ −ln σ(s(u, i⁺) − s(u, i⁻)) + λ‖Θ‖²               Sec. 4.1, over triples of train pairs
+
+It reads the target behaviour alone. Defaults: the comparison in the PKEF paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..config.fields import field
+from ..data.dataset import Dataset
+from ..tape.autograd import Tensor
+from ..train.config import patience
+from .pairwise import Pairwise, PairwiseConfig
+from .triples import TripleList
+
+
+@dataclass(frozen=True)
+class MfConfig(PairwiseConfig):
+    """How MF-BPR is trained."""
+
+    epochs: int = field(400, "most passes over the train pairs", low=0, group="passes")
+    patience: int | None = patience(50)
+
+
+class MfBpr(Pairwise):
+    """The model; see the module."""
+
+    Config = MfConfig
+    TABLES = 3
+
+    def sampler(self, dataset: Dataset) -> TripleList:
+        """Every train pair once an epoch, with one negative."""
+        config = self.config
+        settings = (config.batch, config.seed, self.device.kernels, self.places, self.dtype)
+        return TripleList(dataset, *settings)
+
+    def representations(self, parameters: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The embeddings themselves."""
+        E = self.table(parameters)
+        return E, E

@@ -1,0 +1,236 @@
+"""MF-BPR and LightGCN: their batches, gradients, and that everything works with them unchanged."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from forms import emulated
+from recorder import Recorder
+
+from pkef_fast import Recommender
+from pkef_fast import device as devices
+from pkef_fast.cli import main
+from pkef_fast.data import generate
+from pkef_fast.data.patterns import contains, row_of_each
+from pkef_fast.device import device
+from pkef_fast.models import MODELS
+from pkef_fast.models.triples import OnePerUser, TripleList
+from pkef_fast.train.trainer import Trainer
+
+NAMES = ("view", "cart", "buy")
+MODEL = pytest.mark.parametrize("name", ["mf-bpr", "lightgcn"])
+SMALL = {"d": 6, "batch": 16, "epochs": 4, "patience": None}
+
+
+def shop(**changes):
+    return generate(**{"n_users": 40, "n_items": 30, "behaviors": NAMES, "seed": 0, **changes})
+
+
+def trainer_of(name, data, place="cpu", **changes):
+    kind = MODELS[name]
+    config = kind.preset("comparison", data.behaviors).replaced(**{**SMALL, **changes})
+    return Trainer(kind(config.checked(data.behaviors), data, device(place)), data)
+
+
+def sampler(kind, data, batch=16, seed=3):
+    return kind(data, batch, seed, device("cpu").kernels, None, np.float64)
+
+
+# ---- batches ------------------------------------------------------------------------------------
+
+
+def test_an_epoch_of_triples_has_every_train_pair_once():
+    data = shop()
+    target = data.interactions[-1]
+    batches = sampler(TripleList, data)
+    users, positives, negatives = batches.triples(0)
+    order = np.lexsort((positives, users))
+    np.testing.assert_array_equal(users[order], row_of_each(target))
+    np.testing.assert_array_equal(positives[order], target.indices)
+    assert not contains(target, users, negatives, data.n_items).any()
+    assert not np.array_equal(users, np.sort(users))  # in random order
+    assert sum(batches.size(i) for i in range(batches.steps_per_epoch)) == len(users)
+    other = batches.triples(1)
+    assert not np.array_equal(users, other[0])
+    assert not np.array_equal(negatives[order], other[2][np.lexsort(other[1::-1])])
+    again = sampler(TripleList, data).triples(0)
+    np.testing.assert_array_equal(again, (users, positives, negatives))
+
+
+def test_a_step_of_one_per_user_has_distinct_users():
+    data = shop()
+    target = data.interactions[-1]
+    batches = sampler(OnePerUser, data)
+    assert batches.steps_per_epoch == len(target.indices) // 16 + 1
+    users, positives, negatives = batches.triples(2)
+    for start in range(0, len(users), 16):
+        assert len(set(users[start : start + 16].tolist())) == 16
+    assert contains(target, users, positives, data.n_items).all()
+    assert not contains(target, users, negatives, data.n_items).any()
+
+
+@pytest.mark.parametrize("kind", [TripleList, OnePerUser])
+def test_users_with_nothing_or_everything_are_in_no_triple(kind):
+    """The first has no positive, the second no negative; both stay in the tables."""
+    data = shop(n_users=12, n_items=5, degree=4.0, keep=0.9)
+    indptr, indices = data.interactions[-1]
+    rows = [indices[indptr[u] : indptr[u + 1]] for u in range(12)]
+    rows[3], rows[7] = rows[3][:0], np.arange(5, dtype=np.int32)
+    pointers = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int32)
+    target = type(data.interactions[-1])(pointers, np.concatenate(rows))
+    data = type(data)(**{**vars(data), "interactions": (*data.interactions[:-1], target)})
+    batches = sampler(kind, data, batch=4)
+    for step in range(batches.steps_per_epoch):
+        batch = batches.batch(step)
+        assert batch.count == batches.size(step) > 0
+        there = batch.nodes[batch.pairs.left]
+        assert 3 not in there and 7 not in there
+
+
+@pytest.mark.parametrize("kind", [TripleList, OnePerUser])
+def test_appearances_count_the_triples_of_a_node(kind):
+    data = shop()
+    batches = sampler(kind, data)
+    batch = batches.batch(1)
+    here = slice(batches.most, batches.most + batches.size(1))
+    users, positives, negatives = (one[here] for one in batches.triples(0))
+    nodes = np.concatenate([users, positives + data.n_users, negatives + data.n_users])
+    wanted = np.bincount(nodes, minlength=data.n_users + data.n_items)
+    found = np.zeros(len(wanted))
+    found[batch.nodes] = batch.appearances
+    np.testing.assert_array_equal(found, wanted)
+
+
+# ---- gradients ----------------------------------------------------------------------------------
+
+
+@MODEL
+def test_the_gradient_is_that_of_central_differences(name):
+    data = shop()
+    trainer = trainer_of(name, data, "reference", precision="float64", regularization=0.3)
+    model, rng = trainer.model, np.random.default_rng(0)
+    for tensor in model.parameters.values():
+        tensor.data += 0.5 * rng.normal(size=tensor.shape)
+    batch = trainer.next_batch()
+    trainer.gradients(batch)
+    gradients = {key: one.grad.copy() for key, one in model.parameters.items()}
+    for key, tensor in model.parameters.items():
+        assert np.any(gradients[key] != 0)
+        direction = rng.normal(size=tensor.shape)
+        start, ends = tensor.data.copy(), []
+        for h in (1e-5, -1e-5):
+            tensor.data[...] = start + h * direction
+            ends.append(trainer.gradients(batch)["loss.data"])
+        tensor.data[...] = start
+        exact = np.sum(gradients[key] * direction)
+        assert (ends[0] - ends[1]) / 2e-5 == pytest.approx(exact, rel=1e-7)
+
+
+def test_lightgcn_without_layers_is_mf():
+    data = shop()
+    mf, light = (trainer_of(name, data, precision="float64") for name in ("mf-bpr", "lightgcn"))
+    deep = trainer_of("lightgcn", data, precision="float64", layers=0)
+    users = np.arange(data.n_users)
+    np.testing.assert_array_equal(
+        deep.model.ranker().scores(users), mf.model.ranker().scores(users)
+    )
+    assert not np.allclose(light.model.ranker().scores(users), mf.model.ranker().scores(users))
+
+
+# ---- training -----------------------------------------------------------------------------------
+
+
+@MODEL
+def test_the_loss_falls_and_two_users_have_their_own_rankings(name):
+    data = generate(n_users=120, n_items=60, behaviors=NAMES, seed=1)
+    model = Recommender(name, d=16, batch=64, epochs=60, lr=0.01, patience=None).fit(data)
+    losses = [one["loss.bpr"] for one in model.history]
+    assert losses[-1] < 0.7 * losses[0]
+    assert model.evaluate(data)["HR@10"] > 10 / data.n_items
+    first, second = model.recommend([0, 1], 5).values()
+    assert [one.item for one in first] != [one.item for one in second]
+
+
+@MODEL
+@pytest.mark.parametrize("stop_after", [1, 9])
+def test_resuming_continues_bit_for_bit(tmp_path, name, stop_after):
+    data, fields = shop(), {**SMALL, "average": 0.9}
+    whole = Recommender(name, **fields).fit(data, out=tmp_path / "whole", eval_every=1)
+    asked = []
+
+    def stop():
+        asked.append(1)
+        return len(asked) == stop_after
+
+    cut = tmp_path / "cut"
+    Recommender(name, **fields).fit(data, out=cut, eval_every=1, should_stop=stop)
+    again = Recommender(name, **fields).fit(data, out=cut, eval_every=1, resume=True)
+    assert again.history == whole.history
+    assert (cut / "model.npz").read_bytes() == (tmp_path / "whole/model.npz").read_bytes()
+
+
+def test_patience_ends_a_fit_and_what_stopped_stays_stopped(tmp_path):
+    data = shop()
+    fields = {**SMALL, "epochs": 60, "patience": 3}
+    model = Recommender("lightgcn", **fields).fit(
+        data, out=tmp_path / "run", select="val", eval_every=1
+    )
+    figures = [one["val.NDCG@10"] for one in model.history]
+    best = figures.index(max(figures)) + 1
+    assert model.selection.epoch == best
+    assert len(figures) == best + 3 < 60
+    before = (tmp_path / "run" / "model.npz").read_bytes()
+    again = Recommender("lightgcn", **fields).fit(
+        data, out=tmp_path / "run", select="val", eval_every=1, resume=True
+    )
+    assert again.trainer.step == model.trainer.step
+    assert (tmp_path / "run" / "model.npz").read_bytes() == before
+
+
+@pytest.mark.emulator
+@MODEL
+def test_devices_agree(name, monkeypatch):
+    """The CPU, the emulator, and a recorded step with CuPy's manners."""
+    monkeypatch.setattr("pkef_fast.train.fit.warm_up", lambda *args: None)
+    data, fields = shop(), {**SMALL, "d": 4, "precision": "float64", "epochs": 2}
+    places = ("cpu", emulated(), devices.on(Recorder(), "recorder", capture=True))
+    wanted, *others = (Recommender(name, device=place, **fields).fit(data) for place in places)
+    for other in others:
+        for key, value in wanted.model.stored().items():
+            found = other.model.stored()[key]
+            np.testing.assert_allclose(found, value, rtol=1e-9, atol=1e-12, err_msg=key)
+        for one, two in zip(wanted.history, other.history, strict=True):
+            assert one == pytest.approx(two, rel=1e-9)
+
+
+# ---- from the command line ----------------------------------------------------------------------
+
+
+def run(runner, *words):
+    done = runner.invoke(main, [str(word) for word in words])
+    assert done.exit_code == 0, done.output
+    return done
+
+
+@MODEL
+def test_every_command_takes_them(name, tmp_path, monkeypatch):
+    """train, --resume, evaluate, recommend, rerank and tune: none of them knows the model."""
+    from click.testing import CliRunner
+
+    monkeypatch.chdir(tmp_path)
+    runner, out = CliRunner(), tmp_path / "run"
+    small = ("--set", "d=8", "--set", "batch=256")
+    run(runner, "train", "--model", name, "--epochs", 2, "--out", out, "--eval-every", 1, *small)
+    run(runner, "train", "--resume", out, "--epochs", 3)
+    result = json.loads(run(runner, "evaluate", out, "--json").stdout.splitlines()[-1])
+    assert 0 <= result["metrics"]["HR@10"] <= 1
+    assert result["selection"]["users"] > 0  # chosen by validation where nobody says otherwise
+    run(runner, "recommend", out, "--user", 0, "-k", 3)
+    fields = ("--set", "epochs=1", "--set", "twin_epochs=1", "--set", "draws=1")
+    run(runner, "rerank", out, *fields, "--set", "users=200")
+    run(runner, "recommend", out, "--user", 0, "--explain")
+    pytest.importorskip("optuna")
+    run(runner, "tune", "--model", name, "--trials", 1, "--epochs", 1, "--out", "best.toml", *small)
+    assert "model" in (tmp_path / "best.toml").read_text()

@@ -45,6 +45,19 @@ def test_the_tutorial_quotes_the_code():
     check_paths(text)
 
 
+def test_how_to_add_a_model_quotes_the_code():
+    """Each line of its Python blocks, and each file that it sends the reader to."""
+    text = (ROOT / "docs/add-a-model.md").read_text()
+    names = ("pkef_fast/models/mf.py", "pkef_fast/models/lightgcn.py")
+    names += ("pkef_fast/models/__init__.py", "tests/adapters/mf_bpr.py")
+    sources = "".join((ROOT / name).read_text() for name in names)
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) > 3
+    for line in "".join(blocks).splitlines():
+        assert squeezed(line) in squeezed(sources), line
+    check_paths(text)
+
+
 def check_paths(text: str) -> None:
     for path in re.findall(r"`((?:tests|bench|kernels|docs|pkef_fast)/[\w/.-]+)`", text):
         assert (ROOT / path).exists(), path

@@ -216,12 +216,12 @@ def steps(place: Device, data, gpu: roofline.Gpu | None, **fields) -> list[Row]:
     for label, options in (
         ("step, captured", {"capture": place.capture}),
         ("step, launched call by call", {"capture": False}),
-        ("step, bfloat16 tables", {"capture": place.capture, "gather": "bfloat16"}),
-        ("step, float16 tables", {"capture": place.capture, "gather": "float16"}),
+        ("step, bfloat16 tables", {"capture": place.capture, "storage": "bfloat16"}),
+        ("step, float16 tables", {"capture": place.capture, "storage": "float16"}),
     ):
         model = PKEF("official", on(backend, place.name, **options), epochs=3, **fields).fit(data)
         seconds = model.trainer.step_seconds[model.trainer.steps_per_epoch :]
-        exact = "gather" not in options
+        exact = "storage" not in options
         note = "mean between readings, without the first epoch"
         rows.append(
             Row(label, 1000 * statistics.median(seconds), note, bounds[0] if exact else None)

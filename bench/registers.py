@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pkef_fast.kernels.cuda import launchers, nvrtc
+import nvrtc
+from pkef_fast.kernels.cuda import launchers
 from pkef_fast.store.files import write_text
 
 ROOT = Path(__file__).parents[1]

@@ -189,8 +189,8 @@ def _select_passes(launch, array) -> float:
 
 # Arrays of which rows are gathered: (kernel, parameter) → bytes read.
 GATHERED: dict[tuple[str, str], Callable] = {
-    ("messages", "gather0"): _neighbours,
-    ("messages", "gather1"): _neighbours,
+    ("messages", "stored0"): _neighbours,
+    ("messages", "stored1"): _neighbours,
     ("layer", "x_p"): _neighbours,
     ("layer", "x_z"): _neighbours,
     ("take_rows", "tables"): lambda l, array: int(l.rows) * int(l.d) * array.itemsize,
@@ -244,7 +244,7 @@ def _sweep_flops(launch) -> float:
 FLOPS: dict[str, Callable] = {
     # an addition an edge and column; a row's epilogue has two inner products and four sums
     "messages": lambda l: (
-        (len(l.indices) * (1 + (l.gather1 is not None)) + 4 * len(l.rows)) * int(l.d)
+        (len(l.indices) * (1 + (l.stored1 is not None)) + 4 * len(l.rows)) * int(l.d)
     ),
     "layer": lambda l: (len(l.indices) * (1 + (l.x_p is not None)) + 12 * len(l.rows)) * int(l.d),
     "messages_adjoint": lambda l: 14 * int(l.n_rows) * int(l.d),

@@ -16,8 +16,8 @@ from .errors import DeviceError
 
 GIB = 2**30
 TF32_FROM = 80  # compute capability
-# How tables to gather from may be stored on a GPU; sums are the model's precision all the same.
-GATHERS = ("exact", "bfloat16", "float16")
+# How a GPU may store the tables that neighbour sums read; the sums keep the model's precision.
+STORAGES = ("exact", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Device:
 def device(
     name: str | int | Device = "cpu",
     *,
-    gather: str = "exact",
+    storage: str = "exact",
     tensor_cores: bool = False,
     capture: bool = True,
 ) -> Device:
@@ -130,7 +130,7 @@ def device(
     ----------
     name : str, int or Device
         "auto" is the first GPU if there is a usable one, else the CPU.
-    gather : str
+    storage : str
         How a GPU stores the tables that neighbour sums read: "exact", or in half the bytes as
         "bfloat16" or "float16".
     tensor_cores : bool
@@ -148,11 +148,11 @@ def device(
     text = str(name)
     if text.isdigit():
         text = f"cuda:{text}"
-    if gather not in GATHERS:
-        raise DeviceError(f"gather cannot be {gather!r}; wanted one of {', '.join(GATHERS)}.")
+    if storage not in STORAGES:
+        raise DeviceError(f"storage cannot be {storage!r}; wanted one of {', '.join(STORAGES)}.")
     if text == "auto":
         try:
-            return device("cuda:0", gather=gather, tensor_cores=tensor_cores, capture=capture)
+            return device("cuda:0", storage=storage, tensor_cores=tensor_cores, capture=capture)
         except DeviceError:
             text = "cpu"
     try:
@@ -160,10 +160,12 @@ def device(
     except kernels.NoSuchDevice as error:
         raise DeviceError(f"{error}.") from error
     if forms.backend is None:
-        if (gather, tensor_cores) != ("exact", False) and str(name) != "auto":
-            raise DeviceError(f"device {text!r} has no gather or tensor_cores to choose; CUDA has.")
+        if (storage, tensor_cores) != ("exact", False) and str(name) != "auto":
+            raise DeviceError(
+                f"device {text!r} has no storage or tensor_cores to choose; CUDA has."
+            )
         return Device(name=text, xp=np, kernels=forms)
-    return on(forms.backend, text, gather=gather, tensor_cores=tensor_cores, capture=capture)
+    return on(forms.backend, text, storage=storage, tensor_cores=tensor_cores, capture=capture)
 
 
 def on_its_device(method: Callable) -> Callable:
@@ -181,7 +183,7 @@ def on(
     backend: Any,
     name: str,
     *,
-    gather: str = "exact",
+    storage: str = "exact",
     tensor_cores: bool = False,
     capture: bool = True,
 ) -> Device:
@@ -191,7 +193,7 @@ def on(
             f"device {name!r} has no tensor cores for TF32; they come with compute capability 8.0."
         )
     forms = kernels.on(backend, name)
-    forms.propagate.gather = gather
+    forms.propagate.storage = storage
     for linear in (forms.linear, forms.propagate.linear):
         linear.tensor_cores = tensor_cores
     return Device(name=name, xp=backend.xp, kernels=forms, capture=capture)

@@ -82,7 +82,7 @@ def propagate(form, rng):
         out, r, inverse = form.project(a, c)
         form.project_adjoint(out, a, c, r, inverse)
         options = _options_of(form)
-        for options.gather in ("bfloat16", "float16"):
+        for options.storage in ("bfloat16", "float16"):
             _layer(form, rng, graph, 8, "projection", "state")
     finally:
         kernels.SEGMENT = before

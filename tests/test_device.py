@@ -369,11 +369,11 @@ def test_unknown_and_absent_devices(name, message):
 
 
 def test_options_that_a_device_does_not_have():
-    with pytest.raises(DeviceError, match="has no gather or tensor_cores"):
-        device("cpu", gather="bfloat16")
-    with pytest.raises(DeviceError, match="gather cannot be 'int8'"):
-        device("cpu", gather="int8")
-    assert device("auto", gather="bfloat16").name in ("cpu", "cuda:0")
+    with pytest.raises(DeviceError, match="has no storage or tensor_cores"):
+        device("cpu", storage="bfloat16")
+    with pytest.raises(DeviceError, match="storage cannot be 'int8'"):
+        device("cpu", storage="int8")
+    assert device("auto", storage="bfloat16").name in ("cpu", "cuda:0")
     old = Recorder()
     old.capability = 75
     with pytest.raises(DeviceError, match="no tensor cores for TF32"):
@@ -383,8 +383,8 @@ def test_options_that_a_device_does_not_have():
 @pytest.mark.parametrize(
     ("options", "fields", "sentence"),
     [
-        ({"gather": "bfloat16"}, {"d": 6}, "tables in bfloat16 need columns in fours, not d = 6"),
-        ({"gather": "float16"}, {"precision": "float64"}, "tables of float64 are gathered exactly"),
+        ({"storage": "bfloat16"}, {"d": 6}, "tables in bfloat16 need columns in fours, not d = 6"),
+        ({"storage": "float16"}, {"precision": "float64"}, "tables of float64 are stored exactly"),
         (
             {"tensor_cores": True},
             {"precision": "float64", "fusion": "linear"},
@@ -411,7 +411,7 @@ def test_options_reach_the_kernels(data):
     fields = {**SMALL, "fusion": "linear", "epochs": 1}
     exact = PKEF("official", emulated(), **fields).fit(data)
     backend = emulated().kernels.backend
-    for options in ({"gather": "bfloat16"}, {"gather": "float16"}, {"tensor_cores": True}):
+    for options in ({"storage": "bfloat16"}, {"storage": "float16"}, {"tensor_cores": True}):
         place = devices.on(backend, "emulator", capture=False, **options)
         model = PKEF("official", place, **fields).fit(data)
         assert model.history[0]["loss"] == pytest.approx(exact.history[0]["loss"], rel=0.05)

@@ -21,7 +21,7 @@ def test_the_tutorial_quotes_the_code():
             "kernels/propagate/reference.py",
             "kernels/propagate/propagate.cu",
             "kernels/propagate/cuda.py",
-            "kernels/propagate/gather.py",
+            "kernels/propagate/neighbours.py",
             "kernels/propagate/__init__.py",
             "pkef_fast/tape/ops.py",
             "pkef_fast/graph/adjacency.py",
@@ -37,7 +37,7 @@ def test_the_tutorial_quotes_the_code():
         "def plan",
         "SEGMENT",
         "class Adjacency",
-        "gather_row",
+        "sum_neighbours",
         "balanced_chunks",
     ):
         assert name in sources, name

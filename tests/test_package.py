@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import doctest
 import importlib
-import inspect
 import re
 import shutil
 import subprocess
@@ -50,21 +49,6 @@ def test_the_wheel_holds_the_rooms_under_their_names(tmp_path):
     assert (site / "pkef_fast" / "py.typed").exists()
     assert not (site / "kernels").exists()
     assert not (site / "cli").exists()
-
-
-def test_every_form_of_an_operation_has_the_same_functions():
-    forms = [kernels.load(name) for name in ("reference", "cpu")]
-    for operation in kernels.OPERATIONS:
-        first, *others = (getattr(form, operation) for form in forms)
-        for other in others:
-            assert first.__all__ == other.__all__, operation
-            for name in first.__all__:
-                signatures = [inspect.signature(getattr(m, name)) for m in (first, other)]
-                plain = [
-                    [(p.name, p.default, p.kind) for p in signature.parameters.values()]
-                    for signature in signatures
-                ]
-                assert plain[0] == plain[1], f"{operation}.{name}"
 
 
 def test_every_operation_has_a_contract_a_test_and_a_benchmark():

@@ -65,8 +65,6 @@ __global__ void __launch_bounds__(THREADS)
 
 // squares = sum of the partial sums; one block.
 __global__ void __launch_bounds__(THREADS) total(const double* partial, int n, double* squares) {
-    double sum = 0;
-    for (int i = threadIdx.x; i < n; i += THREADS) sum += partial[i];
-    sum = block_sum<THREADS>(sum);
+    const double sum = sum_in_order<THREADS>(partial, n);
     if (threadIdx.x == 0) *squares = sum;
 }

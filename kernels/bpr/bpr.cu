@@ -104,8 +104,6 @@ __global__ void __launch_bounds__(THREADS, 4)
 // loss = factor * (sum of the partial sums); one block.
 __global__ void __launch_bounds__(THREADS)
     total(const double* partial, int n, double factor, const int* count, double* loss) {
-    double sum = 0;
-    for (int i = threadIdx.x; i < n; i += THREADS) sum += partial[i];
-    sum = block_sum<THREADS>(sum);
+    const double sum = sum_in_order<THREADS>(partial, n);
     if (threadIdx.x == 0) *loss = sum * row_factor(factor, count);
 }

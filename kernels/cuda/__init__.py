@@ -41,8 +41,8 @@ An argument is one of
                                               memory
 A grid with a zero in it launches nothing. Launches go to the current device and stream, in order.
 
-A source is plain CUDA C++17 and includes nothing but this folder's common.cuh, by the line
-`#include "../cuda/common.cuh"`; `source_text` pastes it in, because CuPy's cache of compiled code
+A source is plain CUDA C++17 and includes nothing but this package's own headers, as by the line
+`#include "../cuda/common.cuh"`; `source_text` pastes them in, because CuPy's cache of compiled code
 does not look at included files, and system headers are missing where NVRTC runs.
 """
 
@@ -210,6 +210,20 @@ def forms(backend: Backend) -> dict[str, Launchers]:
 def ceil_div(a: int, b: int) -> int:
     """⌈a / b⌉."""
     return -(-a // b)
+
+
+def column_sums(form: Launchers, x: Any, out: Any, threads: int, pieces: int = 1) -> Any:
+    """Sums over the first axis of x into `out`, those of each piece of rows apart; returns `out`.
+
+    By the kernel of common.cuh; the form lists `column_sums<T, threads>` among its instances.
+    """
+    columns = out.size // pieces
+    form.kernel(f"column_sums<{C_TYPES[x.dtype]}, {threads}>")(
+        (ceil_div(columns, 32), pieces),
+        (threads,),
+        (x, out, np.int32(len(x)), np.int32(columns)),
+    )
+    return out
 
 
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+(?P<what>"(?P<path>[^"]+)"|\S.*)$')

@@ -22,6 +22,11 @@ struct Pointers {
 
 __host__ __device__ constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
+// This thread's number among those of all blocks, in one dimension.
+__device__ __forceinline__ int64 global_thread() {
+    return int64(blockIdx.x) * blockDim.x + threadIdx.x;
+}
+
 // ---- vectors of N values that move as one load or store ------------------------------------
 
 template <typename T, int N>
@@ -174,6 +179,35 @@ __device__ __forceinline__ T block_scan(T x, T& total) {
     }
     __syncthreads();
     return x + before;
+}
+
+// Sum of n numbers in float64 by one block, in all its threads, always in the same order.
+template <int THREADS>
+__device__ __forceinline__ double sum_in_order(const double* x, int n) {
+    double sum = 0;
+    for (int i = threadIdx.x; i < n; i += THREADS) sum += x[i];
+    return block_sum<THREADS>(sum);
+}
+
+// sums (gridDim.y, columns) = column sums of x (n, columns), of its rows cut into gridDim.y pieces; a
+// block has 32 columns. With one piece it adds up what an earlier launch left in pieces.
+template <typename T, int THREADS>
+__global__ void __launch_bounds__(THREADS) column_sums(const T* x, T* sums, int n, int columns) {
+    constexpr int WARPS = THREADS / WARP;
+    __shared__ T partial[WARPS][WARP];
+    const int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
+    const int column = blockIdx.x * WARP + lane;
+    const int from = int(int64(n) * blockIdx.y / gridDim.y);
+    const int to = int(int64(n) * (blockIdx.y + 1) / gridDim.y);
+    T sum = 0;
+    if (column < columns)
+        for (int row = from + warp; row < to; row += WARPS) sum += x[int64(row) * columns + column];
+    partial[warp][lane] = sum;
+    __syncthreads();
+    if (warp == 0 && column < columns) {
+        for (int i = 1; i < WARPS; ++i) sum += partial[i][lane];
+        sums[int64(blockIdx.y) * columns + column] = sum;
+    }
 }
 
 // ---- random numbers ----------------------------------------------------------------------------

@@ -6,10 +6,6 @@
 
 constexpr int THREADS = 256;  // four blocks a multiprocessor: 64 registers a thread, no spills
 
-__device__ __forceinline__ int64 global_thread() {
-    return int64(blockIdx.x) * THREADS + threadIdx.x;
-}
-
 template <typename T>
 __global__ void __launch_bounds__(THREADS, 4) softmax(const T* x, T* y, int n, int s) {
     const int64 row = global_thread();

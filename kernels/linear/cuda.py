@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cuda import C_TYPES, Instance, Launchers, Unsupported, ceil_div
+from ..cuda import C_TYPES, Instance, Launchers, Unsupported, ceil_div, column_sums
 from . import KINDS
 
 THREADS = 256
@@ -25,8 +25,12 @@ INSTANCES = (
     ),
     *(Instance(f"product_tf32<{sides}>", threads=THREADS, registers=96) for sides in _SIDES),
     *(
+        Instance(f"column_sums<{kind}, {THREADS}>", threads=THREADS, registers=64)
+        for kind in ("float", "double")
+    ),
+    *(
         Instance(f"{name}<{kind}>", threads=THREADS, registers=64)
-        for name in ("column_sums", "sum_pieces", "activate", "activate_adjoint", "total")
+        for name in ("activate", "activate_adjoint", "total")
         for kind in ("float", "double")
     ),
 )
@@ -63,12 +67,7 @@ class Form(Launchers):
         if len(parts) == 1:
             return parts[0]
         y = self.xp.empty(parts.shape[1:], parts.dtype)
-        self.kernel(f"sum_pieces<{C_TYPES[y.dtype]}>")(
-            (ceil_div(y.size, THREADS),),
-            (THREADS,),
-            (parts, y, np.int32(len(parts)), np.int64(y.size)),
-        )
-        return y
+        return column_sums(self, parts, y, THREADS)
 
     def affine(self, x, weight, bias):
         """y = x·weight + bias."""
@@ -83,10 +82,7 @@ class Form(Launchers):
         d_weight = self._product(x, d_y, None, a, c, n, True, True, pieces)
         if not with_bias:
             return d_x, d_weight, None
-        sums = self.xp.empty((pieces, c), x.dtype)
-        self.kernel(f"column_sums<{C_TYPES[x.dtype]}>")(
-            (ceil_div(c, 32), pieces), (THREADS,), (d_y, sums, np.int32(n), np.int32(c))
-        )
+        sums = column_sums(self, d_y, self.xp.empty((pieces, c), x.dtype), THREADS, pieces)
         return d_x, d_weight, self._sum(sums)
 
     def activate(self, x, kind, slope=0.1):

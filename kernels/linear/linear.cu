@@ -2,17 +2,13 @@
 //
 // One matrix product serves the map and its adjoint: tiles of 64 × 64 outputs a block, 4 × 4 a
 // thread, operands through shared memory. A product over many rows (the weight's gradient) is cut
-// into pieces of rows that `sum_pieces` adds in order: deterministic without atomics.
+// into pieces of rows that `column_sums` adds in order: deterministic without atomics.
 #include "../cuda/common.cuh"
 
 constexpr int THREADS = 256;
 constexpr int TILE = 64;
 constexpr int DEPTH = 16;  // of the products that are in shared memory at a time
 constexpr int EACH = 4;    // outputs of a thread along either side
-
-__device__ __forceinline__ int64 global_thread() {
-    return int64(blockIdx.x) * THREADS + threadIdx.x;
-}
 
 // The tile (TILE along the outputs, DEPTH along the sum) of an operand, zero beyond its edges. The
 // operand is stored (outputs, sum), or (sum, outputs) where ACROSS. The extra column keeps the
@@ -160,38 +156,7 @@ __global__ void __launch_bounds__(THREADS)
         }
 }
 
-// ---- sums over rows, and activations -------------------------------------------------------------
-
-// sums[piece] = column sums of the piece's rows of x (n, columns); a warp 32 columns.
-template <typename T>
-__global__ void __launch_bounds__(THREADS) column_sums(const T* x, T* sums, int n, int columns) {
-    constexpr int WARPS = THREADS / WARP;
-    __shared__ T partial[WARPS][WARP];
-    const int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
-    const int column = blockIdx.x * WARP + lane;
-    const int from = int(int64(n) * blockIdx.y / gridDim.y);
-    const int to = int(int64(n) * (blockIdx.y + 1) / gridDim.y);
-    T sum = 0;
-    if (column < columns)
-        for (int row = from + warp; row < to; row += WARPS) sum += x[int64(row) * columns + column];
-    partial[warp][lane] = sum;
-    __syncthreads();
-    if (warp == 0 && column < columns) {
-        for (int i = 1; i < WARPS; ++i) sum += partial[i][lane];
-        sums[int64(blockIdx.y) * columns + column] = sum;
-    }
-}
-
-// y = sum over the pieces of parts (pieces, size).
-template <typename T>
-__global__ void __launch_bounds__(THREADS)
-    sum_pieces(const T* parts, T* y, int pieces, int64 size) {
-    const int64 i = global_thread();
-    if (i >= size) return;
-    T sum = 0;
-    for (int piece = 0; piece < pieces; ++piece) sum += parts[piece * size + i];
-    y[i] = sum;
-}
+// ---- activations and sums of tables -------------------------------------------------------------
 
 enum Kind { IDENTITY, RELU, LEAKY_RELU, SIGMOID };
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cuda import C_TYPES, MAX_POINTERS, Instance, Launchers, Pointers, ceil_div
+from ..cuda import C_TYPES, MAX_POINTERS, Instance, Launchers, Pointers, ceil_div, column_sums
 from . import Pairs
 
 SOURCE = Path(__file__).with_name("pairs.cu")
@@ -37,7 +37,7 @@ _PLAIN = (
     "owner_starts",
     "penalty_total",
 )
-_BY_TYPE = ("relation_pieces", "sum_pieces")
+_BY_TYPE = ("relation_pieces",)
 _BY_VECTOR = (
     "take_rows",
     "put_rows",
@@ -49,10 +49,11 @@ _BY_VECTOR = (
 
 
 def instances_of(plain, by_type, by_vector) -> tuple[Instance, ...]:
-    """Instances of kernels without parameters, by value, and by value and vector of values."""
+    """Instances of kernels without parameters, by type, and by type and vector; `column_sums` too."""
     return (
         *(Instance(name, THREADS) for name in plain),
         *(Instance(f"{name}<{T}>", THREADS) for name in by_type for T in ("float", "double")),
+        *(Instance(f"column_sums<{T}, {THREADS}>", THREADS) for T in ("float", "double")),
         *(
             Instance(f"{name}<{vectors}>", THREADS)
             for name in by_vector
@@ -83,12 +84,9 @@ class RowLaunchers(Launchers):
         self._launch(f"{name}<{C_TYPES[dtype]}, {width}>", blocks, args)
 
     def _sum_pieces(self, partial):
+        """Sums over the pieces of partial (pieces, columns)."""
         out = self.xp.empty(partial.shape[1], partial.dtype)
-        pieces, columns = partial.shape
-        self._by_type(
-            "sum_pieces", ceil_div(columns, OWNERS), partial.dtype, (partial, pieces, columns, out)
-        )
-        return out
+        return column_sums(self, partial, out, THREADS)
 
 
 class Form(RowLaunchers):

@@ -270,9 +270,7 @@ penalty_pieces(const T* x, const T* weights, int rows, int d, double* partial) {
 // out = half of the sum of the pieces; one block.
 __global__ void __launch_bounds__(THREADS)
 penalty_total(const double* partial, int pieces, double* out) {
-    double total = 0;
-    for (int i = threadIdx.x; i < pieces; i += THREADS) total += partial[i];
-    total = block_sum<THREADS>(total);
+    const double total = sum_in_order<THREADS>(partial, pieces);
     if (threadIdx.x == 0) *out = 0.5 * total;
 }
 

@@ -125,15 +125,3 @@ __device__ __forceinline__ bool own_node(const int* ptr, int n_nodes, int& n) {
     n = blockIdx.x * OWNERS + threadIdx.x / WARP;
     return n < n_nodes && ptr[n] < ptr[n + 1];
 }
-
-// out (columns,) = Σ over pieces of partial (pieces, columns): a warp a column.
-template <typename T>
-__global__ void __launch_bounds__(THREADS)
-sum_pieces(const T* partial, int pieces, int columns, T* out) {
-    const int column = blockIdx.x * OWNERS + threadIdx.x / WARP, lane = threadIdx.x % WARP;
-    T total = 0;
-    if (column < columns)
-        for (int i = lane; i < pieces; i += WARP) total += partial[int64(i) * columns + column];
-    total = warp_sum(total);
-    if (column < columns && lane == 0) out[column] = total;
-}

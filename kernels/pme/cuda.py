@@ -24,7 +24,7 @@ PIECES = 256
 
 INSTANCES = instances_of(
     plain=(),
-    by_type=("sum_pieces", "gate_pieces", "side_pairs_adjoint", "interaction_weights"),
+    by_type=("gate_pieces", "side_pairs_adjoint", "interaction_weights"),
     by_vector=(
         "node_stage",
         "side_pairs",

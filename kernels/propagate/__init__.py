@@ -5,7 +5,8 @@ With Â = diag(scale_out) · (A + self_loop·I) · diag(scale_in), A the symmetr
     e  = Â p                       message of the parallel stream                     Eq. 8, 11
     c  = Â z                       message of the cascade stream                      Eq. 9
     p' = e + p                                                                        Eq. 11
-    z' = c + z + scale · fuse(a, c)        a = e ("message") or p' ("state")          Eq. 12, 13
+    z' = c + z + fusion_scale · fuse(a, c)                                            Eq. 12, 13
+                                   a = e or p': fusion_source "message" or "state"
     p_sum += p',  z_sum += z'      running layer sums                                 Eq. 14
 
 fuse, row by row (n a node, ⟨·,·⟩ an inner product, ε = 1e-12):
@@ -23,10 +24,10 @@ spread(adjacency, x) → y                                   y = Â x; adjoint: 
 project(a, c) → (out, r, inverse)                          out = r·c, inverse = 1/(⟨c,c⟩ + ε)
 project_adjoint(d_out, a, c, r, inverse) → (d_a, d_c)      with t = ⟨d_out,c⟩·inverse:
                                                            d_a = t·c, d_c = r·d_out + t·a − 2rt·c
-layer(adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight, bias, save)
+layer(adjacency, p, z, p_sum, z_sum, fusion, fusion_source, fusion_scale, weight, bias, keep)
     → (p', z', p_sum, z_sum, saved)
-layer_adjoint(adjacency, d_p, d_z, d_p_sum, d_z_sum, saved, fusion, source, scale, weight, bias,
-              merged, begins) → (d_p_in, d_z_in, d_weight, d_bias)
+layer_adjoint(adjacency, d_p, d_z, d_p_sum, d_z_sum, saved, fusion, fusion_source, fusion_scale,
+              weight, bias, merged, begins) → (d_p_in, d_z_in, d_weight, d_bias)
 
 Shapes and types: p, z, p_sum, z_sum and all gradients (N, d), F = float32 or float64, C order;
 r, inverse (N,). `adjacency` is an `Adjacency` whose scales have dtype F.
@@ -35,9 +36,9 @@ layer: `p` is None exactly where fusion is "none". `p is z` (the first layer of 
 where both streams start from the table) computes the common message once. p_sum, z_sum are None
 where nobody reads the sum, and then come back as None. Sums that begin here are the inputs
 themselves (`p_sum is p`, `z_sum is z`) and come back as new arrays; later ones grow in place and
-come back as they are. p', z' are new arrays. Where `save`, `saved` is the
-tuple (a, c, r, inverse) for projection, (a, c, w) for vanilla, (a,) for linear and () for the
-others; for source "state" `a` is p' itself. Otherwise it is None and nothing is kept.
+come back as they are. p', z' are new arrays. With `keep`, `saved` is what
+the adjoint needs: (a, c, r, inverse) for projection, (a, c, w) for vanilla, (a,) for linear and ()
+for the others; with fusion_source "state" its `a` is p' itself. Without, it is None.
 
 layer_adjoint: d_p, d_z are the gradients of p', z', or None for zero; d_p_sum, d_z_sum those of the
 running sums after this layer, or None (they pass on unchanged to the layer before). Returns the
@@ -49,8 +50,8 @@ A node without neighbours has an exactly zero message (with self_loop its own ro
 gives 0 and passes 0. N = 0 and E = 0 are allowed. A row's sum runs in index order, so results do
 not depend on the number of threads.
 
-An adjacency whose `gather` is "bfloat16" has the tables that rows gather from stored in 16 bits,
-half the traffic: with b(x) = x rounded to a bfloat16, to nearest and ties to even,
+An adjacency whose `storage` is "bfloat16" has the tables that neighbour sums read stored in 16
+bits, half the traffic: with b(x) = x rounded to a bfloat16, to nearest and ties to even,
 
     Âx ≈ diag(scale_out) · A · b(scale_in∘x)
 
@@ -58,7 +59,7 @@ and the sums, like all that a node takes from its own row but a self-loop, in fl
 adjoint sends its gradients rounded alike. CUDA rounds x instead of scale_in∘x, and no self-loops.
 In float64 nothing is rounded.
 
-Source: paper Sec. 4.2; the "state" source and the scale are the release's.
+Source: paper Sec. 4.2; fusion_source "state" and fusion_scale are the release's.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ import numpy as np
 
 EPSILON = 1e-12
 FUSIONS = ("projection", "vanilla", "summation", "linear", "none")
-SOURCES = ("message", "state")
+FUSION_SOURCES = ("message", "state")
 
 
 class Adjacency(NamedTuple):
@@ -78,7 +79,7 @@ class Adjacency(NamedTuple):
     indptr (N+1,) int32 rising from 0; indices (E,) int32, rising in a row, 0 ≤ i < N;
     scale_in, scale_out (N,) F; unit_in, unit_out say that the scale is all ones;
     self_loop 0 or 1; chunks (C+1,) int32: row bounds of pieces with about equal work;
-    gather, "exact" or "bfloat16": how tables that are gathered over it are stored.
+    storage, "exact" or "bfloat16": how the tables that its neighbour sums read are stored.
     """
 
     indptr: np.ndarray
@@ -89,7 +90,7 @@ class Adjacency(NamedTuple):
     unit_out: bool
     self_loop: int
     chunks: np.ndarray
-    gather: str = "exact"
+    storage: str = "exact"
 
     @property
     def transposed(self) -> Adjacency:

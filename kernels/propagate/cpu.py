@@ -1,11 +1,11 @@
 """propagate in Numba. Contract: `__init__.py`.
 
-Rows are independent, so threads share them by chunks of equal edge counts. A layer gathers the
+Rows are independent, so threads share them by chunks of equal edge counts. A layer sums the
 parallel stream's messages, then the cascade's: one table at a time stays in the cache better than
 two (Taobao's view graph, d = 64, in a C prototype: 0.93 of the time of one pass over both), and the
 indices are cheap to read twice. Residual, fusion and layer sums are done while a message is at
 hand. In the adjoint a pass over the rows comes first; it scales the messages' gradients on the way,
-so that a gather never multiplies.
+so that a neighbour sum never multiplies.
 """
 
 import numba as nb
@@ -15,8 +15,8 @@ from ..jit import FAST, inlined, parallel, serial
 from ..memory import LINE, empty, empty_like
 from ..simd import load, spread_over, store, total, zero
 from . import EPSILON
-from .gather import gather_row
 from .narrow import narrow
+from .neighbours import sum_neighbours
 
 __all__ = ["layer", "layer_adjoint", "project", "project_adjoint", "spread"]
 
@@ -99,17 +99,17 @@ def _scaled(adjacency, x):
 
 
 @parallel()
-def _gather(indptr, indices, chunks, x, scale_out, self_loop, keep, y):
-    """y = keep·y + scale_out∘(A + self_loop·I)·x."""
+def _messages(indptr, indices, chunks, x, scale_out, self_loop, add, y):
+    """y = scale_out∘(A + self_loop·I)·x, added to y where `add` says so."""
     for chunk in nb.prange(len(chunks) - 1):
         for n in range(chunks[chunk], chunks[chunk + 1]):
             first, last = indptr[n], indptr[n + 1]
-            gather_row(x, indices, first, last, n, self_loop, scale_out[n], keep, y, y, n)
+            sum_neighbours(x, indices, first, last, n, self_loop, scale_out[n], add, y, y, n)
 
 
 def _pattern(adjacency, x):
-    """What `_gather` and its like take of a graph and of a table that is already scaled."""
-    if adjacency.gather == "bfloat16" and x.dtype == np.float32:
+    """What `_messages` and its like take of a graph and of a table that is already scaled."""
+    if adjacency.storage == "bfloat16" and x.dtype == np.float32:
         x = narrow(x)
     return (
         adjacency.indptr,
@@ -124,7 +124,7 @@ def _pattern(adjacency, x):
 def spread(adjacency, x):
     """y = Â x."""
     y = empty_like(x)
-    _gather(*_pattern(adjacency, _scaled(adjacency, x)), False, y)
+    _messages(*_pattern(adjacency, _scaled(adjacency, x)), False, y)
     return y
 
 
@@ -183,10 +183,10 @@ def _parallel_stream(
         for n in range(chunks[chunk], chunks[chunk + 1]):
             first, last, s = indptr[n], indptr[n + 1], scale_out[n]
             if len(e_out):
-                gather_row(x, indices, first, last, n, self_loop, s, False, p, e_out, n)
+                sum_neighbours(x, indices, first, last, n, self_loop, s, False, p, e_out, n)
                 _add_row(e_out, n, p, n, p_out, n)
             else:
-                gather_row(x, indices, first, last, n, self_loop, s, True, p, p_out, n)
+                sum_neighbours(x, indices, first, last, n, self_loop, s, True, p, p_out, n)
             if len(p_sum):
                 _add_row(p_sum, n, p_out, n, p_sum_out, n)
 
@@ -202,7 +202,7 @@ def _cascade_stream(
     merged,
     fusion,
     from_state,
-    scale,
+    fusion_scale,
     z,
     e,
     p,
@@ -229,7 +229,7 @@ def _cascade_stream(
         before = 0 if kept else start  # rows of c are nodes from here on
         for n in range(start, end):
             first, last, s = indptr[n], indptr[n + 1], scale_out[n]
-            gather_row(x, indices, first, last, n, self_loop, s, False, c, c, n - before)
+            sum_neighbours(x, indices, first, last, n, self_loop, s, False, c, c, n - before)
         for n in range(start, end):
             row = n - before
             if merged:
@@ -241,20 +241,20 @@ def _cascade_stream(
             if fusion == PROJECTION:
                 ac, cc = _two_dots(a, n, c, row)
                 cc += z.dtype.type(EPSILON)
-                of_c += scale * (ac / cc)
+                of_c += fusion_scale * (ac / cc)
                 if len(r_out):
                     r_out[n] = ac / cc
                     inverse_out[n] = 1 / cc
             _add_scaled_row(of_c, c, row, z, n, z_out, n)
             if fusion == SUMMATION:
-                _add_scaled_row(scale, a, n, z_out, n, z_out, n)
+                _add_scaled_row(fusion_scale, a, n, z_out, n, z_out, n)
             if len(z_sum):
                 _add_row(z_sum, n, z_out, n, z_sum_out, n)
 
 
 @parallel(fastmath=FAST)
-def _linear_fusion(a, weight, bias, scale, z_out, z_sum, z_sum_out):
-    """z_out += scale·(a·weight + bias), then z_sum_out = z_sum + z_out."""
+def _linear_fusion(a, weight, bias, fusion_scale, z_out, z_sum, z_sum_out):
+    """z_out += fusion_scale·(a·weight + bias), then z_sum_out = z_sum + z_out."""
     n_rows, d = a.shape
     for n in nb.prange(n_rows):
         fused = bias.copy()
@@ -263,7 +263,7 @@ def _linear_fusion(a, weight, bias, scale, z_out, z_sum, z_sum_out):
             for j in range(d):
                 fused[j] += x * weight[i, j]
         for j in range(d):
-            z_out[n, j] += scale * fused[j]
+            z_out[n, j] += fusion_scale * fused[j]
         if len(z_sum):
             for j in range(d):
                 z_sum_out[n, j] = z_sum[n, j] + z_out[n, j]
@@ -281,8 +281,8 @@ def _features(a, c, f):
 
 
 @parallel(fastmath=FAST)
-def _vanilla_fusion(a, c, weight, bias, scale, w_out, z_out, z_sum, z_sum_out):
-    """z_out += scale·Σ_j w_j f_j, then z_sum_out = z_sum + z_out; w_out (N, 4): the attention."""
+def _vanilla_fusion(a, c, weight, bias, fusion_scale, w_out, z_out, z_sum, z_sum_out):
+    """z_out += fusion_scale·Σ_j w_j f_j, z_sum_out = z_sum + z_out; w_out (N, 4): the attention."""
     n_rows, d = a.shape
     for n in nb.prange(n_rows):
         f = np.empty((4, d), a.dtype)
@@ -300,20 +300,32 @@ def _vanilla_fusion(a, c, weight, bias, scale, w_out, z_out, z_sum, z_sum_out):
         for part in range(4):
             w_out[n, part] = w[part] / total
             for j in range(d):
-                z_out[n, j] += scale * w_out[n, part] * f[part, j]
+                z_out[n, j] += fusion_scale * w_out[n, part] * f[part, j]
         if len(z_sum):
             for j in range(d):
                 z_sum_out[n, j] = z_sum[n, j] + z_out[n, j]
 
 
-def layer(adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight=None, bias=None, save=True):
+def layer(
+    adjacency,
+    p,
+    z,
+    p_sum,
+    z_sum,
+    fusion,
+    fusion_source,
+    fusion_scale,
+    weight=None,
+    bias=None,
+    keep=True,
+):
     """One layer of both streams and their sums: (p', z', p_sum, z_sum, saved)."""
     both, merged = fusion != "none", p is z
     dense = fusion in ("linear", "vanilla")
-    from_state = source == "state"
+    from_state = fusion_source == "state"
     none, flat_none = _none(z), _flat_none(z)
     from_e = both and not from_state  # the parallel knowledge is the message
-    keep_r = save and fusion == "projection"
+    keep_r = keep and fusion == "projection"
     keep_c = keep_r or fusion == "vanilla" or (from_e and merged)
     z_out = empty_like(z)
     p_out = empty_like(z) if both else none
@@ -332,7 +344,7 @@ def layer(adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight=None, bia
         merged and both,
         {"projection": PROJECTION, "summation": SUMMATION}.get(fusion, PLAIN),
         from_state,
-        z.dtype.type(scale),
+        z.dtype.type(fusion_scale),
         z,
         e_out,
         p if both else none,
@@ -349,18 +361,18 @@ def layer(adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight=None, bia
     a = p_out if from_state else e_out
     saved = (a, c_out, r_out, inverse_out) if fusion == "projection" else ()
     if fusion == "linear":
-        _linear_fusion(a, weight, bias, scale, z_out, *z_sums)
+        _linear_fusion(a, weight, bias, fusion_scale, z_out, *z_sums)
         saved = (a,)
     elif fusion == "vanilla":
         w = np.empty((len(z), 4), z.dtype)
-        _vanilla_fusion(a, c_out, weight, bias, scale, w, z_out, *z_sums)
+        _vanilla_fusion(a, c_out, weight, bias, fusion_scale, w, z_out, *z_sums)
         saved = (a, c_out, w)
     return (
         p_out if both else None,
         z_out,
         None if p_sum is None or not both else p_sums[1],
         None if z_sum is None else z_sums[1],
-        saved if save else None,
+        saved if keep else None,
     )
 
 
@@ -396,7 +408,7 @@ def _rows_adjoint(
     fusion,
     from_state,
     merged,
-    scale,
+    fusion_scale,
     a,
     c,
     r,
@@ -423,10 +435,10 @@ def _rows_adjoint(
         s = d_c.dtype.type(1) if unit else send[n]
         t = rs = rt2 = by_g = d_c.dtype.type(0)
         if fusion == PROJECTION:
-            t = _dot_of_sum(of_z[0], z0, of_z[1], z1, n, c) * scale * inverse[n]
-            rs, rt2 = r[n] * scale, -2 * r[n] * t
+            t = _dot_of_sum(of_z[0], z0, of_z[1], z1, n, c) * fusion_scale * inverse[n]
+            rs, rt2 = r[n] * fusion_scale, -2 * r[n] * t
         elif fusion == SUMMATION:
-            by_g = scale
+            by_g = fusion_scale
         s_, t_, rt2_ = spread_over(s, d_c), spread_over(t, d_c), spread_over(rt2, d_c)
         rs_, by_g_, state_ = (
             spread_over(1 + rs, d_c),
@@ -480,25 +492,25 @@ def _factors(gradient, of_sum, begins, stand_in):
 
 
 @parallel(fastmath=FAST)
-def _linear_fusion_adjoint(g, weight, scale, a, d_e, d_weight, d_bias):
-    """d_e += scale·g·weightᵀ; d_weight, d_bias (pieces, …) the sums over a piece of rows."""
+def _linear_fusion_adjoint(g, weight, fusion_scale, a, d_e, d_weight, d_bias):
+    """d_e += fusion_scale·g·weightᵀ; d_weight, d_bias (pieces, …) the sums over a piece of rows."""
     n_rows, d = a.shape
     pieces = len(d_bias)
     for piece in nb.prange(pieces):
         for n in range(piece * n_rows // pieces, (piece + 1) * n_rows // pieces):
             for i in range(d):
                 total = a.dtype.type(0)
-                x = scale * a[n, i]
+                x = fusion_scale * a[n, i]
                 for j in range(d):
                     total += g[n, j] * weight[i, j]
                     d_weight[piece, i, j] += x * g[n, j]
-                d_e[n, i] += scale * total
+                d_e[n, i] += fusion_scale * total
             for j in range(d):
-                d_bias[piece, j] += scale * g[n, j]
+                d_bias[piece, j] += fusion_scale * g[n, j]
 
 
 @parallel(fastmath=FAST)
-def _vanilla_fusion_adjoint(g, weight, scale, a, c, w, d_e, d_c, d_weight, d_bias):
+def _vanilla_fusion_adjoint(g, weight, fusion_scale, a, c, w, d_e, d_c, d_weight, d_bias):
     n_rows, d = a.shape
     pieces = len(d_bias)
     for piece in nb.prange(pieces):
@@ -512,14 +524,14 @@ def _vanilla_fusion_adjoint(g, weight, scale, a, c, w, d_e, d_c, d_weight, d_bia
                 total = a.dtype.type(0)
                 for j in range(d):
                     total += g[n, j] * f[part, j]
-                d_logits[part] = scale * total
+                d_logits[part] = fusion_scale * total
                 mean += w[n, part] * d_logits[part]
             for part in range(4):
                 d_logits[part] = w[n, part] * (d_logits[part] - mean)
                 d_bias[piece, part] += d_logits[part]
             for part in range(4):
                 for i in range(d):
-                    total = scale * w[n, part] * g[n, i]
+                    total = fusion_scale * w[n, part] * g[n, i]
                     for j in range(4):
                         total += d_logits[j] * weight[part * d + i, j]
                         d_weight[piece, part * d + i, j] += f[part, i] * d_logits[j]
@@ -543,8 +555,8 @@ def layer_adjoint(
     d_z_sum,
     saved,
     fusion,
-    source,
-    scale,
+    fusion_source,
+    fusion_scale,
     weight=None,
     bias=None,
     merged=False,
@@ -554,8 +566,8 @@ def layer_adjoint(
     some = d_z if d_z is not None else d_z_sum
     none, flat_none = _none(some), _flat_none(some)
     both = fusion != "none"
-    from_state = source == "state"
-    scale = some.dtype.type(scale)
+    from_state = fusion_source == "state"
+    fusion_scale = some.dtype.type(fusion_scale)
     dense = fusion in ("linear", "vanilla")
     back = adjacency.transposed
     at_once = merged and not dense  # the streams' gradients meet in the pass over the rows
@@ -570,7 +582,7 @@ def layer_adjoint(
         {"projection": PROJECTION, "summation": SUMMATION}.get(fusion, PLAIN),
         from_state,
         at_once,
-        scale,
+        fusion_scale,
         *projection,
         back.scale_in,
         dense or back.unit_in,
@@ -584,9 +596,11 @@ def layer_adjoint(
         d_weight = np.zeros((PIECES, *weight.shape), some.dtype)
         d_bias = np.zeros((PIECES, *bias.shape), some.dtype)
         if fusion == "linear":
-            _linear_fusion_adjoint(residual_z, weight, scale, *saved, d_e, d_weight, d_bias)
+            _linear_fusion_adjoint(residual_z, weight, fusion_scale, *saved, d_e, d_weight, d_bias)
         else:
-            _vanilla_fusion_adjoint(residual_z, weight, scale, *saved, d_e, d_c, d_weight, d_bias)
+            _vanilla_fusion_adjoint(
+                residual_z, weight, fusion_scale, *saved, d_e, d_c, d_weight, d_bias
+            )
         d_weight, d_bias = d_weight.sum(axis=0), d_bias.sum(axis=0)
         if from_state:
             residual_p[...] = d_e
@@ -600,8 +614,8 @@ def layer_adjoint(
         d_c = _scaled(back, d_c)
         if not merged:
             d_e = _scaled(back, d_e)
-    _gather(*_pattern(back, d_c), True, residual_z)
+    _messages(*_pattern(back, d_c), True, residual_z)
     if not both or merged:
         return None, residual_z, d_weight, d_bias
-    _gather(*_pattern(back, d_e), True, residual_p)
+    _messages(*_pattern(back, d_e), True, residual_p)
     return residual_p, residual_z, d_weight, d_bias

@@ -18,9 +18,10 @@ WARP = 32
 # is 128 turns: short beside a launch over a whole graph, long beside the cost of a partial sum.
 SEGMENT = 256
 # Vectors of a lane that a layer can hold in registers: d up to 512 in float32, 256 in float64, of
-# tables that are gathered exactly by 16 bytes; d up to 128 in 16 bits, 32 by single values.
+# tables that are stored exactly, by 16 bytes; d up to 128 in 16 bits, 32 by single values.
 CHUNKS = (1, 4)
-# How the tables to gather from are stored: exactly, or in 16 bits (float32 sums all the same).
+# How the tables that neighbour sums read are stored: exactly, or in 16 bits; sums are float32 all
+# the same.
 STORED = {"exact": "Same", "bfloat16": "Bf16", "float16": "Half"}
 CODES = {"projection": 0, "summation": 1}
 PLAIN = 2
@@ -124,14 +125,14 @@ def shape_of(d: int, dtype: np.dtype) -> Shape:
 
 
 class Form(Launchers):
-    """Launches propagate.cu; `gather` says how the tables to gather from are stored.
+    """Launches propagate.cu; `storage` says how the tables that neighbour sums read are stored.
 
-    An adjacency that has a say of its own goes before it.
+    An adjacency whose own `storage` is not "exact" overrides it.
     """
 
     __all__ = ("layer", "layer_adjoint", "project", "project_adjoint", "spread")
     source, instances = SOURCE, INSTANCES
-    gather = "exact"
+    storage = "exact"
 
     def __init__(self, backend):
         super().__init__(backend)
@@ -152,29 +153,29 @@ class Form(Launchers):
             found = self._plans[key] = (alive, placed)
         return found[1]
 
-    def _gather_of(self, adjacency) -> str:
-        """How tables are stored to gather from: the pattern's own way before the device's."""
-        return self.gather if adjacency.gather == "exact" else adjacency.gather
+    def _storage_of(self, adjacency) -> str:
+        """The pattern's own storage if it has one, else the device's."""
+        return self.storage if adjacency.storage == "exact" else adjacency.storage
 
-    def _storage(self, adjacency, dtype) -> str:
-        """What a table of this type is stored as."""
+    def _stored_type(self, adjacency, dtype) -> str:
+        """The kernels' name of how a table of this type is stored."""
         if dtype == np.float32:
-            return STORED[self._gather_of(adjacency)]
-        if self.gather != "exact":
+            return STORED[self._storage_of(adjacency)]
+        if self.storage != "exact":
             raise Unsupported(
-                f"tables of {dtype} are gathered exactly; {self.gather} is for float32."
+                f"tables of {dtype} are stored exactly; {self.storage} is for float32."
             )
         return "Same"
 
     def _stored(self, adjacency, x):
-        """The table x, stored to gather from."""
-        stored = self._storage(adjacency, x.dtype)
+        """The table x, as neighbour sums read it."""
+        stored = self._stored_type(adjacency, x.dtype)
         if stored == "Same":
             return x
         if x.shape[1] % 4:
             raise Unsupported(
-                f"tables in {self._gather_of(adjacency)} need columns in fours, not d = "
-                f"{x.shape[1]}; gather exactly, or choose another d."
+                f"tables in {self._storage_of(adjacency)} need columns in fours, not d = "
+                f"{x.shape[1]}; store them exactly, or choose another d."
             )
         y = self.xp.empty(x.shape, np.uint16)
         self.kernel(f"narrow<{stored}>")(
@@ -210,8 +211,8 @@ class Form(Launchers):
         plan, shape = self._plan(adjacency), shape_of(d, x0.dtype)
         added = Pointers((*added0, *added1) or (x0,))
         kind = C_TYPES[x0.dtype]
-        stored, gather0 = self._storage(adjacency, x0.dtype), self._stored(adjacency, x0)
-        gather1 = None if x1 is None else self._stored(adjacency, x1)
+        stored, stored0 = self._stored_type(adjacency, x0.dtype), self._stored(adjacency, x0)
+        stored1 = None if x1 is None else self._stored(adjacency, x1)
         partial = self.xp.empty((max(plan.segments, 1), streams, d), x0.dtype)
         pattern = self._pattern(adjacency)
         counts = (np.int32(len(added0)), np.int32(len(added1)))
@@ -225,8 +226,8 @@ class Form(Launchers):
                 plan.bounds,
                 np.int32(plan.segments),
                 *pattern,
-                gather0,
-                gather1,
+                stored0,
+                stored1,
                 *tables,
                 np.int32(shape.lanes),
             ),
@@ -268,20 +269,20 @@ class Form(Launchers):
         p_sum,
         z_sum,
         fusion,
-        source,
-        scale,
+        fusion_source,
+        fusion_scale,
         weight=None,
         bias=None,
-        save=True,
+        keep=True,
     ):
         """One layer of both streams and their sums: (p', z', p_sum, z_sum, saved)."""
         xp, (n, d), dtype = self.xp, z.shape, z.dtype
         both, dense, from_state = (
             fusion != "none",
             fusion in ("linear", "vanilla"),
-            source == "state",
+            fusion_source == "state",
         )
-        keep = save and fusion == "projection"
+        keep_r = keep and fusion == "projection"
         p_before, z_before = p_sum if both else None, z_sum
         p_sum, z_sum = (  # in place, but where the layers begin
             xp.empty_like(total) if total is first and total is not None else total
@@ -291,10 +292,10 @@ class Form(Launchers):
             z_sum[...] = z
         z_out = xp.empty_like(z)
         p_out = xp.empty_like(z) if both else None
-        a_out = xp.empty_like(z) if both and not from_state and (dense or keep) else None
-        c_out = xp.empty_like(z) if fusion == "vanilla" or keep else None
-        r_out, inverse_out = xp.empty((2, n), dtype) if keep else (None, None)
-        scale = dtype.type(scale)
+        a_out = xp.empty_like(z) if both and not from_state and (dense or keep_r) else None
+        c_out = xp.empty_like(z) if fusion == "vanilla" or keep_r else None
+        r_out, inverse_out = xp.empty((2, n), dtype) if keep_r else (None, None)
+        fusion_scale = dtype.type(fusion_scale)
         outputs = (
             p_before,
             z_before,
@@ -309,32 +310,34 @@ class Form(Launchers):
         )
         codes = (np.int32(CODES.get(fusion, PLAIN)), np.int32(from_state), np.int32(d))
         if n:
-            self._layer(adjacency, p if both else None, z, outputs, scale, codes)
+            self._layer(adjacency, p if both else None, z, outputs, fusion_scale, codes)
         a = p_out if from_state else a_out
         if fusion == "linear":
             fused = self.linear.affine(a, weight, bias)
             self.kernel(f"add_fused<{C_TYPES[dtype]}>")(
                 (ceil_div(n * d, THREADS),),
                 (THREADS,),
-                (fused, scale, z_out, z_sum, np.int64(n * d)),
+                (fused, fusion_scale, z_out, z_sum, np.int64(n * d)),
             )
             saved = (a,)
         elif fusion == "vanilla":
             w = xp.empty((n, 4), dtype)
             sizes = (np.int32(n), np.int32(d))
-            self._by_row("vanilla", n, a, c_out, weight, bias, scale, *sizes, w, z_out, z_sum)
+            self._by_row(
+                "vanilla", n, a, c_out, weight, bias, fusion_scale, *sizes, w, z_out, z_sum
+            )
             saved = (a, c_out, w)
         else:
             saved = (a, c_out, r_out, inverse_out) if fusion == "projection" else ()
-        return p_out, z_out, p_sum, z_sum, saved if save else None
+        return p_out, z_out, p_sum, z_sum, saved if keep else None
 
-    def _layer(self, adjacency, p, z, outputs, scale, codes):
+    def _layer(self, adjacency, p, z, outputs, fusion_scale, codes):
         """Messages, residual, fusion without weights and layer sums; p None: no such stream."""
         n, d = z.shape
         kind, shape, plan = C_TYPES[z.dtype], shape_of(d, z.dtype), self._plan(adjacency)
         streams = 1 if p is None or p is z else 2
         pattern = self._pattern(adjacency)
-        stored = self._storage(adjacency, z.dtype)
+        stored = self._stored_type(adjacency, z.dtype)
         there = chunks_of(shape.width, stored)
         chunks = next((count for count in there if shape.chunks <= count), None)
         if chunks is None:  # too wide for registers
@@ -348,14 +351,14 @@ class Form(Launchers):
                 p,
                 z,
                 *outputs,
-                scale,
+                fusion_scale,
                 *codes,
             )
             return
         x_z = self._stored(adjacency, z)
         x_p = self._stored(adjacency, p) if streams == 2 else None
         partial = self.xp.empty((max(plan.segments, 1), streams, d), z.dtype)
-        rest = (p, z, *outputs, partial, scale, *codes, np.int32(shape.lanes))
+        rest = (p, z, *outputs, partial, fusion_scale, *codes, np.int32(shape.lanes))
         options = f"{shape.width}, {chunks}, {streams}"
         self.kernel(f"layer<{kind}, {stored}, {options}, false>")(
             (ceil_div(len(plan.rows) + plan.segments, WARPS),),
@@ -395,8 +398,8 @@ class Form(Launchers):
         d_z_sum,
         saved,
         fusion,
-        source,
-        scale,
+        fusion_source,
+        fusion_scale,
         weight=None,
         bias=None,
         merged=False,
@@ -406,8 +409,8 @@ class Form(Launchers):
         some = d_z if d_z is not None else d_z_sum
         xp, (n, d), dtype = self.xp, some.shape, some.dtype
         both, dense = fusion != "none", fusion in ("linear", "vanilla")
-        from_state = source == "state" or not both
-        scale = dtype.type(scale)
+        from_state = fusion_source == "state" or not both
+        fusion_scale = dtype.type(fusion_scale)
         d_c = xp.empty_like(some)
         d_e = xp.empty_like(some) if both else None
         g_p = None if from_state else xp.empty_like(some)
@@ -422,7 +425,7 @@ class Form(Launchers):
                 np.int32(d),
                 np.int32(CODES.get(fusion, PLAIN)),
                 np.int32(merged and not dense),
-                scale,
+                fusion_scale,
                 *(saved if fusion == "projection" else (None, None, None, None)),
                 g_p,
                 d_e,
@@ -433,13 +436,13 @@ class Form(Launchers):
         d_weight = d_bias = None
         if fusion == "linear":
             (a,) = saved
-            d_a, d_weight, d_bias = self.linear.affine_adjoint(d_c * scale, a, weight)
+            d_a, d_weight, d_bias = self.linear.affine_adjoint(d_c * fusion_scale, a, weight)
             d_e += d_a
         elif fusion == "vanilla":
             f, d_logits = xp.empty((n, 4 * d), dtype), xp.empty((n, 4), dtype)
             sizes = (np.int32(n), np.int32(d))
             outputs = (d_e, d_c, f, d_logits)
-            self._by_row("vanilla_adjoint", n, *saved, weight, scale, *sizes, *outputs)
+            self._by_row("vanilla_adjoint", n, *saved, weight, fusion_scale, *sizes, *outputs)
             _, d_weight, d_bias = self.linear.affine_adjoint(d_logits, f, weight, need_x=False)
         if merged and dense:  # one table took both messages
             d_c += d_e

@@ -1,4 +1,4 @@
-"""Tables in bfloat16, half the bytes to gather: the upper half of a float32, rounded.
+"""Tables in bfloat16, half the bytes for neighbour sums to read: rounded upper halves of float32.
 
 They are arrays of uint16; `simd.load` and `simd.number` widen them, which a shift does exactly.
 """

@@ -2,7 +2,7 @@
 //
 // A warp takes a row of the pattern. Its lanes hold the row's columns, N values of 16 bytes each;
 // where a row needs fewer lanes than a warp has, the warp works on several edges at a time and adds
-// their sums at the end. Both streams are gathered in one pass over the indices, and residual,
+// their sums at the end. Both streams are summed in one pass over the indices, and residual,
 // fusion and layer sums are done while the messages are in registers.
 //
 // A row of more edges than SEGMENT (cuda.py) is cut: each segment leaves a partial sum, and a
@@ -20,11 +20,7 @@ constexpr double EPSILON = 1e-12;
 enum Fusion { PROJECTION, SUMMATION, PLAIN };  // PLAIN: nothing is added (none; linear, vanilla: later)
 
 __device__ __forceinline__ int global_warp() { return blockIdx.x * WARPS + threadIdx.x / WARP; }
-__device__ __forceinline__ int64 global_thread() {
-    return int64(blockIdx.x) * THREADS + threadIdx.x;
-}
-
-// ---- tables to gather from: as they are, or in 16 bits --------------------------------------------
+// ---- tables that neighbour sums read: as they are, or in 16 bits ----------------------------------
 
 struct Same {};
 struct Bf16 {};
@@ -130,7 +126,7 @@ struct Layer {
     int self_loop;
     const T *p, *z, *p_before, *z_before;  // …before: the sums so far
     T *p_sum, *z_sum, *p_out, *z_out, *a_out, *c_out, *r_out, *inverse_out;
-    T scale;
+    T fusion_scale;
     int fusion, from_state, both, d;
 };
 
@@ -174,8 +170,8 @@ __device__ __forceinline__ void finish(const Messages& of, const Layer<T>& to, i
         }
     }
     if (lane >= lanes) return;
-    const T by_c = to.fusion == PROJECTION ? to.scale * r : T(0);
-    const T by_a = to.fusion == SUMMATION ? to.scale : T(0);
+    const T by_c = to.fusion == PROJECTION ? to.fusion_scale * r : T(0);
+    const T by_a = to.fusion == SUMMATION ? to.fusion_scale : T(0);
 #pragma unroll
     for (int i = 0; i < count; ++i) {
         const int at = column + i * lanes * N;
@@ -254,8 +250,8 @@ __global__ void __launch_bounds__(THREADS, CHUNKS == 1 ? BLOCKS : 1)
           const int* indices, const T* scale_in, const T* scale_out, int self_loop,
           const typename Table<T, As>::Stored* x_p, const typename Table<T, As>::Stored* x_z,
           const T* p, const T* z, const T* p_before, const T* z_before, T* p_sum, T* z_sum,
-          T* p_out, T* z_out, T* a_out, T* c_out, T* r_out, T* inverse_out, T* partial, T scale,
-          int fusion, int from_state, int d, int lanes) {
+          T* p_out, T* z_out, T* a_out, T* c_out, T* r_out, T* inverse_out, T* partial,
+          T fusion_scale, int fusion, int from_state, int d, int lanes) {
     const int warp = global_warp();
     if (warp >= n_rows + (COMBINE ? 0 : segments)) return;
     Vec<T, N> sum[STREAMS][CHUNKS] = {};
@@ -295,7 +291,7 @@ __global__ void __launch_bounds__(THREADS, CHUNKS == 1 ? BLOCKS : 1)
     }
     const Layer<T> to = {scale_in, scale_out, self_loop,  p,     z,     p_before,
                          z_before, p_sum,     z_sum,      p_out, z_out, a_out,
-                         c_out,    r_out,     inverse_out, scale, fusion, from_state,
+                         c_out,    r_out,     inverse_out, fusion_scale, fusion, from_state,
                          p_out != nullptr, d};
     to_messages<T, N, CHUNKS, STREAMS>(sum, to, n, lanes);
     finish<T, N, CHUNKS>(Registers<T, N, CHUNKS, STREAMS>{sum}, to, n, lanes, CHUNKS);
@@ -318,12 +314,12 @@ template <typename T>
 __global__ void __launch_bounds__(THREADS)
     finish_wide(const T* c, const T* e, int n_rows, const T* p, const T* z, const T* p_before,
                 const T* z_before, T* p_sum, T* z_sum, T* p_out, T* z_out, T* a_out, T* c_out,
-                T* r_out, T* inverse_out, T scale, int fusion, int from_state, int d) {
+                T* r_out, T* inverse_out, T fusion_scale, int fusion, int from_state, int d) {
     const int n = global_warp();
     if (n >= n_rows) return;
     const Layer<T> to = {nullptr,  nullptr, 0,           p,     z,      p_before,
                          z_before, p_sum,   z_sum,       p_out, z_out,  a_out,
-                         c_out,    r_out,   inverse_out, scale, fusion, from_state,
+                         c_out,    r_out,   inverse_out, fusion_scale, fusion, from_state,
                          p_out != nullptr, d};
     const int64 row = int64(n) * d;
     finish<T, 1, 0>(Memory<T>{c + row, e + row}, to, n, WARP, ceil_div(d, WARP));
@@ -337,8 +333,8 @@ template <typename T, typename As, int N, int STREAMS>
 __global__ void __launch_bounds__(THREADS, BLOCKS)
     messages(const int* rows, int n_rows, const int* bounds, int segments, const int* indptr,
              const int* indices, const T* scale_in, const T* scale_out, int self_loop,
-             const typename Table<T, As>::Stored* gather0,
-             const typename Table<T, As>::Stored* gather1, const T* x0, const T* x1,
+             const typename Table<T, As>::Stored* stored0,
+             const typename Table<T, As>::Stored* stored1, const T* x0, const T* x1,
              const __grid_constant__ Pointers<const T> added, int count0, int count1, T* y0, T* y1,
              T* partial, int d, int lanes) {
     const int warp = global_warp(), first = blockIdx.y * WARP * N;
@@ -353,7 +349,7 @@ __global__ void __launch_bounds__(THREADS, BLOCKS)
         begin = indptr[n];
         end = indptr[n + 1];
     }
-    add_edges<T, As, N, 1, STREAMS>(sum, indices, begin, end, scale_in, gather0, gather1, d, lanes,
+    add_edges<T, As, N, 1, STREAMS>(sum, indices, begin, end, scale_in, stored0, stored1, d, lanes,
                                     first);
     if (n < 0) {
         store_partial<T, N, 1, STREAMS>(partial, warp, sum, d, lanes, first);
@@ -419,8 +415,8 @@ __device__ __forceinline__ Vec<T, N> or_zeros(const T* x, int64 at) {
 template <typename T, int N>
 __global__ void __launch_bounds__(THREADS)
     messages_adjoint(const T* d_p, const T* d_z, const T* d_p_sum, const T* d_z_sum, int n_rows,
-                     int d, int fusion, int merged, T scale, const T* a, const T* c, const T* r,
-                     const T* inverse, T* g_p, T* d_e, T* d_c, int lanes) {
+                     int d, int fusion, int merged, T fusion_scale, const T* a, const T* c,
+                     const T* r, const T* inverse, T* g_p, T* d_e, T* d_c, int lanes) {
     const int lane = threadIdx.x % WARP, groups = WARP / lanes;
     const int n = global_warp() * groups + lane / lanes;
     const int64 row = int64(n) * d;
@@ -435,8 +431,8 @@ __global__ void __launch_bounds__(THREADS)
         }
         for (int step = lanes / 2; step > 0; step /= 2) t += __shfl_xor_sync(FULL_MASK, t, step);
         if (n < n_rows) {
-            t *= scale * inverse[n];
-            rs = r[n] * scale;
+            t *= fusion_scale * inverse[n];
+            rs = r[n] * fusion_scale;
             rt2 = 2 * r[n] * t;
         }
     }
@@ -459,7 +455,7 @@ __global__ void __launch_bounds__(THREADS)
             }
         } else if (fusion == SUMMATION) {
 #pragma unroll
-            for (int j = 0; j < N; ++j) e[j] += scale * g[j];
+            for (int j = 0; j < N; ++j) e[j] += fusion_scale * g[j];
         }
         if (d_e) store_vec(d_e + at, e);
         if (merged)
@@ -510,13 +506,13 @@ __global__ void __launch_bounds__(THREADS)
 
 // ---- the fusions with weights ---------------------------------------------------------------------------
 
-// z_out += scale·fused, then z_sum += z_out (z_sum may be null).
+// z_out += fusion_scale·fused, then z_sum += z_out (z_sum may be null).
 template <typename T>
 __global__ void __launch_bounds__(THREADS)
-    add_fused(const T* fused, T scale, T* z_out, T* z_sum, int64 size) {
+    add_fused(const T* fused, T fusion_scale, T* z_out, T* z_sum, int64 size) {
     const int64 i = global_thread();
     if (i >= size) return;
-    const T z = z_out[i] + scale * fused[i];
+    const T z = z_out[i] + fusion_scale * fused[i];
     z_out[i] = z;
     if (z_sum) z_sum[i] += z;
 }
@@ -531,10 +527,10 @@ __device__ __forceinline__ void features(T a, T c, T (&f)[PARTS]) {
     f[3] = c * a;
 }
 
-// Attention w over the four parts of a row and z_out += scale·Σ_j w_j f_j; a warp a row.
+// Attention w over the four parts of a row and z_out += fusion_scale·Σ_j w_j f_j; a warp a row.
 template <typename T>
 __global__ void __launch_bounds__(THREADS)
-    vanilla(const T* a, const T* c, const T* weight, const T* bias, T scale, int n_rows, int d,
+    vanilla(const T* a, const T* c, const T* weight, const T* bias, T fusion_scale, int n_rows, int d,
             T* w_out, T* z_out, T* z_sum) {
     const int n = global_warp(), lane = threadIdx.x % WARP;
     if (n >= n_rows) return;
@@ -564,7 +560,7 @@ __global__ void __launch_bounds__(THREADS)
         features(a[row + i], c[row + i], f);
         T z = z_out[row + i];
 #pragma unroll
-        for (int j = 0; j < PARTS; ++j) z += scale * w[j] * f[j];
+        for (int j = 0; j < PARTS; ++j) z += fusion_scale * w[j] * f[j];
         z_out[row + i] = z;
         if (z_sum) z_sum[row + i] += z;
     }
@@ -574,8 +570,8 @@ __global__ void __launch_bounds__(THREADS)
 // gradient is made of: the features (n_rows, 4d) and the logits' gradient (n_rows, 4).
 template <typename T>
 __global__ void __launch_bounds__(THREADS)
-    vanilla_adjoint(const T* a, const T* c, const T* w, const T* weight, T scale, int n_rows, int d,
-                    T* d_e, T* d_c, T* f_out, T* d_logits_out) {
+    vanilla_adjoint(const T* a, const T* c, const T* w, const T* weight, T fusion_scale,
+                    int n_rows, int d, T* d_e, T* d_c, T* f_out, T* d_logits_out) {
     const int n = global_warp(), lane = threadIdx.x % WARP;
     if (n >= n_rows) return;
     const int64 row = int64(n) * d;
@@ -592,7 +588,7 @@ __global__ void __launch_bounds__(THREADS)
 #pragma unroll
     for (int j = 0; j < PARTS; ++j) {
         w_n[j] = w[n * int64(PARTS) + j];
-        d_logits[j] = scale * warp_sum(d_logits[j]);
+        d_logits[j] = fusion_scale * warp_sum(d_logits[j]);
         mean += w_n[j] * d_logits[j];
     }
 #pragma unroll
@@ -605,7 +601,7 @@ __global__ void __launch_bounds__(THREADS)
         T d_f[PARTS];
 #pragma unroll
         for (int part = 0; part < PARTS; ++part) {
-            d_f[part] = scale * w_n[part] * g;
+            d_f[part] = fusion_scale * w_n[part] * g;
 #pragma unroll
             for (int j = 0; j < PARTS; ++j)
                 d_f[part] += d_logits[j] * weight[(part * d + i) * PARTS + j];

@@ -21,7 +21,7 @@ def spread(adjacency, x):
     indptr, indices = adjacency.indptr, adjacency.indices
     rows = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
     scaled = adjacency.scale_in[:, None] * x
-    if adjacency.gather == "bfloat16" and x.dtype == np.float32:
+    if adjacency.storage == "bfloat16" and x.dtype == np.float32:
         scaled = bf16(scaled)
     y = scaled * x.dtype.type(adjacency.self_loop)
     np.add.at(y, rows, scaled[indices])
@@ -92,7 +92,19 @@ def _fuse_adjoint(fusion, d_out, saved, weight):
     return None, None, None, None
 
 
-def layer(adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight=None, bias=None, save=True):
+def layer(
+    adjacency,
+    p,
+    z,
+    p_sum,
+    z_sum,
+    fusion,
+    fusion_source,
+    fusion_scale,
+    weight=None,
+    bias=None,
+    keep=True,
+):
     """One layer of both streams and their sums: (p', z', p_sum, z_sum, saved)."""
     c = spread(adjacency, z)
     z_out = c + z
@@ -100,12 +112,12 @@ def layer(adjacency, p, z, p_sum, z_sum, fusion, source, scale, weight=None, bia
     if fusion != "none":
         e = spread(adjacency, p)
         p_out = e + p
-        a = e if source == "message" else p_out
+        a = e if fusion_source == "message" else p_out
         fused, saved = _fuse(fusion, a, c, weight, bias)
-        z_out = z_out + z.dtype.type(scale) * fused
+        z_out = z_out + z.dtype.type(fusion_scale) * fused
     p_sum = None if p_out is None else _grown(p_sum, p, p_out)
     z_sum = _grown(z_sum, z, z_out)
-    return p_out, z_out, p_sum, z_sum, saved if save else None
+    return p_out, z_out, p_sum, z_sum, saved if keep else None
 
 
 def _grown(total, before, new):
@@ -132,8 +144,8 @@ def layer_adjoint(
     d_z_sum,
     saved,
     fusion,
-    source,
-    scale,
+    fusion_source,
+    fusion_scale,
     weight=None,
     bias=None,
     merged=False,
@@ -145,10 +157,10 @@ def layer_adjoint(
     g_p, g_z = _total(d_p, d_p_sum), _total(d_z, d_z_sum)
     if fusion == "none":
         return None, _total(g_z + spread(back, g_z), of_z), None, None
-    d_fused = g_z * g_z.dtype.type(scale)
+    d_fused = g_z * g_z.dtype.type(fusion_scale)
     d_a, d_c, d_weight, d_bias = _fuse_adjoint(fusion, d_fused, saved, weight)
     d_c = _total(g_z, d_c)
-    if source == "message":  # a = e
+    if fusion_source == "message":  # a = e
         d_e = _total(g_p, d_a)
         residual = g_p
     else:  # a = p' = e + p

@@ -1,6 +1,7 @@
 """rank: full ranking of all items for users, without ever forming U × I.
 
-Scores of user u and item v (U users, I items, K behaviours; own behaviour in slot 0 of the gate):
+Scores of user u and item v (U users, I items, K behaviours; own behaviour in slot 0 of the gate; m
+is the scorer's `score_scale`, t its `projection_scale`):
 
     DotScorer           s = ⟨left_u, right_v⟩
     GatedScorer         s = ⟨left_u, right_v⟩ · Σ_j g_j·user_scale_uj·item_scale_vj
@@ -75,7 +76,7 @@ class InteractionScorer(NamedTuple):
     """The gate over interaction-level projections onto behaviour `own`; see the contract above.
 
     user_tables (K, U, d), item_tables (K, I, d) by behaviour; user_logits (U, K) and item_logits
-    (I, K) by slot: `own` first, then the others in rising order. `scale` is t, `score_scale` m.
+    (I, K) by slot: `own` first, then the others in rising order.
     """
 
     user_tables: np.ndarray
@@ -83,7 +84,7 @@ class InteractionScorer(NamedTuple):
     own: int
     user_logits: np.ndarray
     item_logits: np.ndarray
-    scale: float
+    projection_scale: float
     score_scale: float
 
 
@@ -153,7 +154,7 @@ def finite(scorer: Scorer) -> bool:
     if isinstance(scorer, InteractionScorer):
         product = largest[0] * largest[1]
         size = scorer.item_tables.shape[2] * max(product * product, product * len(largest))
-        factors = [abs(scorer.scale) + 1, abs(scorer.score_scale)]
+        factors = [abs(scorer.projection_scale) + 1, abs(scorer.score_scale)]
     else:
         size = scorer.right.shape[1] * largest[0] * largest[1]
         factors = largest[4:]

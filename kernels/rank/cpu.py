@@ -134,7 +134,7 @@ def _gated(products, out):
 
 
 @serial(fastmath=EXACT)
-def _interaction(left, at, panel, n_slots, t, m, products, out):
+def _interaction(left, at, panel, n_slots, projection_scale, score_scale, products, out):
     """out = m·S·(A_0·B_0 + t·Σ_{j>0} A_j·B_j·cos_j) / ⟨A,B⟩ of one user; A, B start at `at`."""
     size = BLOCK * TILE
     epsilon = out.dtype.type(EPSILON)
@@ -143,7 +143,7 @@ def _interaction(left, at, panel, n_slots, t, m, products, out):
         out[j] = left[at] * b[j]
     own = products[n_slots * size : n_slots * size + TILE]
     for slot in range(1, n_slots):
-        weight = t * left[at + slot]
+        weight = projection_scale * left[at + slot]
         along = products[slot * size : slot * size + TILE]
         square = products[(n_slots + slot) * size : (n_slots + slot) * size + TILE]
         b_slot = b[slot * TILE : (slot + 1) * TILE]
@@ -152,11 +152,11 @@ def _interaction(left, at, panel, n_slots, t, m, products, out):
             out[j] += weight * b_slot[j] * (along[j] / length)
     total = products[2 * n_slots * size : 2 * n_slots * size + TILE]
     for j in range(TILE):
-        out[j] *= m * products[j] / total[j]
+        out[j] *= score_scale * products[j] / total[j]
 
 
 @serial()
-def _exact(kind, left, panel, bounds, n_slots, t, m, products, j):
+def _exact(kind, left, panel, bounds, n_slots, projection_scale, score_scale, products, j):
     """Score of one pair with the softmax in full; `products` and `panel` start at its column."""
     size = BLOCK * TILE
     logits = bounds[-1]
@@ -175,14 +175,16 @@ def _exact(kind, left, panel, bounds, n_slots, t, m, products, j):
             epsilon = left.dtype.type(EPSILON)
             length = np.sqrt(products[n_slots * size + j] + epsilon)
             length *= np.sqrt(products[(n_slots + slot) * size + j] + epsilon)
-            share = t * (products[slot * size + j] / length)
+            share = projection_scale * (products[slot * size + j] / length)
         total += weight
         mixed += weight * share
-    return m * products[j] * (mixed / total)
+    return score_scale * products[j] * (mixed / total)
 
 
 @serial()
-def _tile(kind, left, width, panel, bounds, n_slots, t, m, tiny, products, out):
+def _tile(
+    kind, left, width, panel, bounds, n_slots, projection_scale, score_scale, tiny, products, out
+):
     """Scores out (BLOCK·TILE,) of a block of users and a tile of items."""
     size = BLOCK * TILE
     n_products = len(bounds) - 1
@@ -201,8 +203,8 @@ def _tile(kind, left, width, panel, bounds, n_slots, t, m, tiny, products, out):
                 bounds[n_products - 1],
                 panel,
                 n_slots,
-                t,
-                m,
+                projection_scale,
+                score_scale,
                 products[u * TILE :],
                 out[u * TILE : (u + 1) * TILE],
             )
@@ -220,8 +222,8 @@ def _tile(kind, left, width, panel, bounds, n_slots, t, m, tiny, products, out):
                     panel,
                     bounds,
                     n_slots,
-                    t,
-                    m,
+                    projection_scale,
+                    score_scale,
                     products[u * TILE :],
                     j - u * TILE,
                 )
@@ -334,8 +336,8 @@ def _sweep(
     right,
     bounds,
     n_slots,
-    t,
-    m,
+    projection_scale,
+    score_scale,
     tiny,
     n_users,
     n_items,
@@ -380,7 +382,19 @@ def _sweep(
                     panel[a * TILE + j] = right[v // TILE, a * TILE + v % TILE]
             for block in range(n_blocks):
                 row = left[first // BLOCK + block]
-                _tile(kind, row, width, panel, bounds, n_slots, t, m, tiny, products, out)
+                _tile(
+                    kind,
+                    row,
+                    width,
+                    panel,
+                    bounds,
+                    n_slots,
+                    projection_scale,
+                    score_scale,
+                    tiny,
+                    products,
+                    out,
+                )
                 for u in range(block * BLOCK, min((block + 1) * BLOCK, count)):
                     own[u] = out[(u - block * BLOCK) * TILE + u]
 
@@ -392,7 +406,19 @@ def _sweep(
                 if kind == ROWS:
                     _copied(row, width, start, stop, out)
                 else:
-                    _tile(kind, row, width, right[tile], bounds, n_slots, t, m, tiny, products, out)
+                    _tile(
+                        kind,
+                        row,
+                        width,
+                        right[tile],
+                        bounds,
+                        n_slots,
+                        projection_scale,
+                        score_scale,
+                        tiny,
+                        products,
+                        out,
+                    )
                 for u in range(block * BLOCK, min((block + 1) * BLOCK, count)):
                     s = out[(u - block * BLOCK) * TILE :][: stop - start]
                     n = first + u
@@ -448,14 +474,14 @@ def _tiles(scorer, total):
 
 
 def _parts(scorer):
-    """Kind, slots, t and m of a scorer."""
+    """Kind, slots, projection_scale and score_scale of a scorer."""
     if isinstance(scorer, RowsScorer):
         return ROWS, 0, 1.0, 1.0
     if isinstance(scorer, DotScorer):
         return DOT, 0, 1.0, 1.0
     if isinstance(scorer, GatedScorer):
         return GATED, scorer.user_logits.shape[1], 1.0, 1.0
-    return INTERACTION, scorer.user_logits.shape[1], scorer.scale, scorer.score_scale
+    return INTERACTION, scorer.user_logits.shape[1], scorer.projection_scale, scorer.score_scale
 
 
 def _run(use, scorer, users, items, seen_indptr, seen_indices, asked, rank, tied, values, best):
@@ -465,7 +491,7 @@ def _run(use, scorer, users, items, seen_indptr, seen_indices, asked, rank, tied
         return
     dtype = float_type(scorer)
     layout, right = _tiles(scorer, total)
-    kind, n_slots, t, m = _parts(scorer)
+    kind, n_slots, projection_scale, score_scale = _parts(scorer)
     # Far above the smallest normal number, so that what underflows in ⟨A,B⟩ is below 1e-12 of it.
     tiny = np.sqrt(np.finfo(dtype).tiny) * np.finfo(dtype).eps
     for first in range(0, len(users), SLAB):
@@ -479,8 +505,8 @@ def _run(use, scorer, users, items, seen_indptr, seen_indices, asked, rank, tied
             right,
             layout.bounds,
             n_slots,
-            dtype.type(t),
-            dtype.type(m),
+            dtype.type(projection_scale),
+            dtype.type(score_scale),
             dtype.type(tiny),
             slab.stop - first,
             total,

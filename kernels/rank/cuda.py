@@ -60,8 +60,8 @@ class _Plan(NamedTuple):
     n_slots: int
     width: int  # features of a column
     own: int
-    t: float
-    m: float
+    projection_scale: float
+    score_scale: float
     n_items: int
     items: Any  # features (width, stride)
 
@@ -107,7 +107,7 @@ class Form(Launchers):
     def _plan(self, scorer: Scorer) -> _Plan:
         dtype, total, d = float_type(scorer), n_items(scorer), scorer[0].shape[-1]
         depth = ceil_div(d, DEPTH) * DEPTH
-        own, t, m, n_slots = 0, 1.0, 1.0, 0
+        own, projection_scale, score_scale, n_slots = 0, 1.0, 1.0, 0
         vectors = 2  # of 16 bytes: the accumulators of a thread along either side
         if isinstance(scorer, DotScorer):
             kind, width = "DOT", depth
@@ -117,9 +117,26 @@ class Form(Launchers):
         else:
             kind, n_slots, vectors = "INTERACTION", scorer.user_logits.shape[1], 1
             width = (2 * depth + 1) * n_slots
-            own, t, m = scorer.own, scorer.scale, scorer.score_scale
+            own, projection_scale, score_scale = (
+                scorer.own,
+                scorer.projection_scale,
+                scorer.score_scale,
+            )
         tile = SIDE * vectors * 16 // dtype.itemsize
-        plan = _Plan(kind, dtype, tile, d, depth, n_slots, width, own, t, m, total, None)
+        plan = _Plan(
+            kind,
+            dtype,
+            tile,
+            d,
+            depth,
+            n_slots,
+            width,
+            own,
+            projection_scale,
+            score_scale,
+            total,
+            None,
+        )
         return plan._replace(items=self._features(plan, scorer, 1, None, total))
 
     def _shared_arguments(self, plan, users):
@@ -128,8 +145,8 @@ class Form(Launchers):
             np.int32(plan.items.shape[1]),
             np.int32(plan.depth),
             np.int32(plan.n_slots),
-            plan.dtype.type(plan.t),
-            plan.dtype.type(plan.m),
+            plan.dtype.type(plan.projection_scale),
+            plan.dtype.type(plan.score_scale),
         )
 
     def _sweep(self, plan, users, count, use, scores, own, items, rank, tied):

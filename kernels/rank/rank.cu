@@ -58,8 +58,9 @@ struct Mixture {
 };
 
 template <typename T>
-__device__ __forceinline__ T cosine_share(T t, T along, T own_square, T square) {
-    return t * (along / (root(plus(own_square, EPSILON<T>)) * root(plus(square, EPSILON<T>))));
+__device__ __forceinline__ T cosine_share(T projection_scale, T along, T own_square, T square) {
+    const T lengths = root(plus(own_square, EPSILON<T>)) * root(plus(square, EPSILON<T>));
+    return projection_scale * (along / lengths);
 }
 
 // Where a column's parts start: products of `depth` features each (d and zeros up to a multiple of
@@ -126,7 +127,7 @@ __device__ __forceinline__ T pair_product(const T* user, const T* item, int user
 // Score of the user and the item whose columns start at `user` and `item`.
 template <typename T, int KIND>
 __device__ T pair_score(const T* user, const T* item, int user_stride, int item_stride,
-                        Columns columns, T t, T m) {
+                        Columns columns, T projection_scale, T score_scale) {
     const auto product = [&](int first) {
         return pair_product(user, item, user_stride, item_stride, first, columns.depth);
     };
@@ -147,11 +148,11 @@ __device__ T pair_score(const T* user, const T* item, int user_stride, int item_
         if (KIND == GATED)
             share = user_at(columns.scale(slot)) * item_at(columns.scale(slot));
         else if (slot)
-            share = cosine_share(t, product(columns.along(slot)), own_square,
+            share = cosine_share(projection_scale, product(columns.along(slot)), own_square,
                                  product(columns.square(slot)));
         mixture.add(logit(slot), top, share);
     }
-    return mixture.of(m * dot);
+    return mixture.of(score_scale * dot);
 }
 
 // ---- a tile of users and items ---------------------------------------------------------------------
@@ -233,7 +234,8 @@ __device__ __forceinline__ void multiply(const T* users, const T* items, int use
 // The thread's scores in a tile; users and items start at the tile's first column.
 template <typename T, int KIND, int N>
 __device__ __forceinline__ void tile_scores(const T* users, const T* items, int user_stride,
-                                            int item_stride, Columns columns, T t, T m,
+                                            int item_stride, Columns columns, T projection_scale,
+                                            T score_scale,
                                             Tile<T, N>& tile, T (&score)[N][N]) {
     const int x = threadIdx.x % SIDE, y = threadIdx.x / SIDE, n_slots = columns.n_slots;
     const auto user_at = [&](int feature, int i) {
@@ -276,7 +278,9 @@ __device__ __forceinline__ void tile_scores(const T* users, const T* items, int 
 #pragma unroll
                 for (int j = 0; j < N; ++j) {
                     const T of_pair =
-                        slot ? cosine_share(t, score[i][j], own_square[i][j], share[i][j]) : T(1);
+                        slot ? cosine_share(projection_scale, score[i][j], own_square[i][j],
+                                            share[i][j])
+                             : T(1);
                     mixture[i][j].add(plus(a, b[j]), top[i][j], of_pair);
                 }
             }
@@ -285,7 +289,7 @@ __device__ __forceinline__ void tile_scores(const T* users, const T* items, int 
 #pragma unroll
         for (int i = 0; i < N; ++i)
 #pragma unroll
-            for (int j = 0; j < N; ++j) score[i][j] = mixture[i][j].of(m * score[i][j]);
+            for (int j = 0; j < N; ++j) score[i][j] = mixture[i][j].of(score_scale * score[i][j]);
         return;
     }
     multiply<T, N>(users, items, user_stride, item_stride, 0, columns.depth, tile, score);
@@ -311,7 +315,7 @@ __device__ __forceinline__ void tile_scores(const T* users, const T* items, int 
             for (int j = 0; j < N; ++j) mixture[j].add(plus(a, b[j]), top[j], c * scale[j]);
         }
 #pragma unroll
-        for (int j = 0; j < N; ++j) score[i][j] = mixture[j].of(m * score[i][j]);
+        for (int j = 0; j < N; ++j) score[i][j] = mixture[j].of(score_scale * score[i][j]);
     }
 }
 
@@ -327,7 +331,8 @@ __device__ __forceinline__ bool before(T score, T own) {
 template <typename T, int KIND, int USE>
 __global__ void __launch_bounds__(THREADS, SWEEP_BLOCKS<T>)
 sweep(const T* users, const T* items, int n_users, int n_items, int user_stride, int item_stride,
-      int depth, int n_slots, T t, T m, int tiles, T* scores, const T* own, const int* own_item,
+      int depth, int n_slots, T projection_scale, T score_scale, int tiles, T* scores, const T* own,
+      const int* own_item,
       int* rank, int* tied) {
     constexpr int N = MICRO<T, KIND>, WIDTH = SIDE * N, V = 16 / sizeof(T);
     __shared__ Tile<T, N> tile;
@@ -342,7 +347,7 @@ sweep(const T* users, const T* items, int n_users, int n_items, int user_stride,
     for (int first = blockIdx.y * tiles * WIDTH; first < stop; first += WIDTH) {
         T score[N][N];
         tile_scores<T, KIND, N>(users + first_user, items + first, user_stride, item_stride, columns,
-                                t, m, tile, score);
+                                projection_scale, score_scale, tile, score);
 #pragma unroll
         for (int i = 0; i < N; ++i) {
             const int u = first_user + place<T>(i, y);
@@ -393,11 +398,12 @@ sweep(const T* users, const T* items, int n_users, int n_items, int user_stride,
 template <typename T, int KIND>
 __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
 own_scores(const T* users, const T* items, const int* own_item, int n_users, int user_stride,
-           int item_stride, int depth, int n_slots, T t, T m, T* own, int* rank, int* tied) {
+           int item_stride, int depth, int n_slots, T projection_scale, T score_scale, T* own,
+           int* rank, int* tied) {
     const int u = blockIdx.x * THREADS + threadIdx.x;
     if (u >= n_users) return;
     own[u] = pair_score<T, KIND>(users + u, items + own_item[u], user_stride, item_stride,
-                                 Columns{depth, n_slots}, t, m);
+                                 Columns{depth, n_slots}, projection_scale, score_scale);
     rank[u] = tied[u] = 0;
 }
 
@@ -406,7 +412,7 @@ template <typename T, int KIND>
 __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
 settle(const T* users, const T* items, const int* user, const int* own_item, const T* own,
        const int* seen_indptr, const int* seen_indices, int n_users, int user_stride, int item_stride,
-       int depth, int n_slots, T t, T m, int* rank, int* tied) {
+       int depth, int n_slots, T projection_scale, T score_scale, int* rank, int* tied) {
     const int u = blockIdx.x * (THREADS / WARP) + threadIdx.x / WARP, lane = threadIdx.x % WARP;
     if (u >= n_users) return;
     const T mine = own[u];
@@ -420,7 +426,7 @@ settle(const T* users, const T* items, const int* user, const int* own_item, con
         const int v = seen_indices[e];
         if (v == item) continue;
         const T score = pair_score<T, KIND>(users + u, items + v, user_stride, item_stride,
-                                            Columns{depth, n_slots}, t, m);
+                                            Columns{depth, n_slots}, projection_scale, score_scale);
         more += before(score, mine) || (score == mine && v < item);
         equal += score == mine;
     }

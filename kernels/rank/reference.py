@@ -33,7 +33,7 @@ def _user_scores(scorer, u):
     q = q[slots(len(q), scorer.own)]
     length = np.sqrt(_dot(q, q) + dtype(EPSILON))  # (K, I)
     cosine = _dot(q, q[0]) / (length * length[0])
-    shares = dtype(scorer.scale) * cosine.T
+    shares = dtype(scorer.projection_scale) * cosine.T
     shares[:, 0] = 1  # the own expert is q itself
     return dtype(scorer.score_scale) * q[0].sum(axis=1) * _dot(gate, shares)
 

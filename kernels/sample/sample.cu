@@ -3,8 +3,6 @@
 
 constexpr int THREADS = 256;
 
-__device__ __forceinline__ int global_thread() { return blockIdx.x * THREADS + threadIdx.x; }
-
 __global__ void __launch_bounds__(THREADS)
     philox(const uint32* counter, int n, uint32 key0, uint32 key1, uint32* words) {
     const int i = global_thread();

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..data.dataset import Csr
+from ..data.patterns import keys_of, pattern
 from ..kernels.propagate import Adjacency
 
 # Pieces of a graph with about equal work; many more than threads, so that they balance.
@@ -56,7 +57,7 @@ def adjacency(
     normalization: str = "left",
     self_loops: bool = False,
     dtype: type = np.float32,
-    gather: str = "exact",
+    storage: str = "exact",
 ) -> Adjacency:
     """The normalised adjacency of one behaviour's (U × I) interactions, (U+I) nodes."""
     n_users = len(interactions.indptr) - 1
@@ -78,7 +79,7 @@ def adjacency(
         unit_out=scale_out is None,
         self_loop=int(self_loops),
         chunks=balanced_chunks(indptr),
-        gather=gather,
+        storage=storage,
     )
 
 
@@ -112,13 +113,5 @@ def balanced_chunks(indptr, pieces: int = CHUNKS):
 
 def difference(a: Csr, b: Csr, n_items: int) -> Csr:
     """Pairs that are in `a` and not in `b`."""
-    n_users = len(a.indptr) - 1
-
-    def keys(csr):
-        users = np.repeat(np.arange(n_users, dtype=np.int64), np.diff(csr.indptr))
-        return users * n_items + csr.indices
-
-    left = np.setdiff1d(keys(a), keys(b), assume_unique=True)
-    indptr = np.zeros(n_users + 1, np.int32)
-    np.cumsum(np.bincount(left // n_items, minlength=n_users), out=indptr[1:])
-    return Csr(indptr, (left % n_items).astype(np.int32))
+    left = np.setdiff1d(keys_of(a, n_items), keys_of(b, n_items), assume_unique=True)
+    return pattern(*np.divmod(left, max(n_items, 1)), len(a.indptr) - 1, n_items)

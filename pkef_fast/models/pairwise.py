@@ -56,7 +56,7 @@ class Pairwise(Parametric):
             z = e
         else:
             _, e, z = ops.gather(E, Z, nodes=batch.nodes)
-        return ops.dot(z, pairs=batch.pairs, factor=1.0), e
+        return ops.dot(z, pairs=batch.pairs, score_scale=1.0), e
 
     def losses(self, batch: Triples) -> dict[str, Tensor]:
         """The two parts of L."""

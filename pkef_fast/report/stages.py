@@ -6,7 +6,7 @@ Every kernel call of a step is timed, and its bytes are counted from the shapes 
     streamed   every array that the call is given or returns, once; twice where it is read and
                written
 
-Both are held against what the machine was measured to do in the same run (`kernels.bandwidth`).
+Both are held against what the machine was measured to do in the same run (`bandwidth.py`).
 Times of everything, peers too, are taken in turns, so that whatever else the machine does meets all
 of them alike; the figures are medians.
 """
@@ -28,12 +28,13 @@ from ..data.dataset import Dataset
 from ..device import Device, device
 from ..evaluate import figures as evaluation
 from ..graph.adjacency import adjacency
-from ..kernels import OPERATIONS, bandwidth
+from ..kernels import OPERATIONS
 from ..kernels.memory import empty
 from ..kernels.propagate import Adjacency
 from ..train.config import TrainConfig
 from ..train.protocol import Trained
 from ..train.trainer import Trainer
+from . import bandwidth
 
 ROUNDS = 21
 COPIES = 32  # tables that the copy goes through in turn: about as many as a step has
@@ -66,7 +67,7 @@ def _row_bytes(table) -> int:
 def _product_bytes(adjacency: Adjacency, table) -> int:
     """Bytes that one product gathers."""
     rows = len(adjacency.indices) + adjacency.self_loop * (len(adjacency.indptr) - 1)
-    narrow = adjacency.gather != "exact" and table.dtype == np.float32
+    narrow = adjacency.storage != "exact" and table.dtype == np.float32
     return rows * _row_bytes(table) // (2 if narrow else 1)
 
 
@@ -398,7 +399,7 @@ def measure(
         PRODUCT: lambda: propagate.spread(graph, x),
         **({LAYER: lambda: layer(propagate, *others)} if layer else {}),
         "copy": copies,
-        "gather": lambda: bandwidth.gather(x, graph.indices),
+        "gather": lambda: bandwidth.read_rows(x, graph.indices),
         STEP: trainer.make_step,
         EVALUATION: evaluate,
         "recorded step": recorded(STEP, trainer.make_step),

@@ -179,7 +179,17 @@ mix = Op("mix", _mix, _mix_adjoint)
 
 
 def _propagate(
-    kernels, table, start, *weights, adjacency, layers, fusion, source, factor, parallel, keep
+    kernels,
+    table,
+    start,
+    *weights,
+    adjacency,
+    layers,
+    fusion,
+    fusion_source,
+    fusion_scale,
+    parallel,
+    keep,
 ):
     """All layers of one behaviour: (P or an empty table, Z, the next behaviour's start)."""
     n_nodes = len(adjacency.indptr) - 1
@@ -195,19 +205,19 @@ def _propagate(
     trail = []
     for weight, bias in pairs:
         p, z, p_sum, z_sum, saved = kernels.propagate.layer(
-            adjacency, p, z, p_sum, z_sum, fusion, source, factor, weight, bias, keep
+            adjacency, p, z, p_sum, z_sum, fusion, fusion_source, fusion_scale, weight, bias, keep
         )
         trail.append(saved)
     # With one layer, the next start is the sum; a sum is not written again.
     following = z_sum if layers == 1 else kernels.linear.total(z, start)
     merged = table is start and fusion != "none"
-    saved = (adjacency, fusion, source, factor, pairs, trail, merged)
+    saved = (adjacency, fusion, fusion_source, fusion_scale, pairs, trail, merged)
     empty = table[:0]
     return (empty if p_sum is None else p_sum, z_sum, following), saved  # Eq. 14, 14, 10
 
 
 def _propagate_adjoint(kernels, saved, needs, d_p_sum, d_z_sum, d_next):
-    adjacency, fusion, source, factor, pairs, trail, merged = saved
+    adjacency, fusion, fusion_source, fusion_scale, pairs, trail, merged = saved
     d_p, d_z = None, d_next
     d_weights = []
     if d_next is None and d_z_sum is None:
@@ -221,8 +231,8 @@ def _propagate_adjoint(kernels, saved, needs, d_p_sum, d_z_sum, d_next):
             d_z_sum,
             trail[i],
             fusion,
-            source,
-            factor,
+            fusion_source,
+            fusion_scale,
             *pairs[i],
             merged=merged and i == 0,
             begins=i == 0,
@@ -259,9 +269,9 @@ def _gather_adjoint(kernels, saved, needs, d_all, *d_each):
 gather = Op("gather", _gather, _gather_adjoint)
 
 
-def _dot(kernels, x, *, pairs, factor):
-    """factor·⟨x_l, x_r⟩ of each pair (l, r)."""
-    return kernels.pairs.dot(x, pairs, factor, None), (x, pairs, factor)
+def _dot(kernels, x, *, pairs, score_scale):
+    """score_scale·⟨x_l, x_r⟩ of each pair (l, r)."""
+    return kernels.pairs.dot(x, pairs, score_scale, None), (x, pairs, score_scale)
 
 
 def _dot_adjoint(kernels, saved, needs, d_out):
@@ -289,27 +299,33 @@ def _penalty_adjoint(kernels, saved, needs, d_out):
 penalty = Op("penalty", _penalty, _penalty_adjoint)
 
 
-def _bilinear(kernels, x, relation, *, k, pairs, factor):
-    """factor·Σ_a x_la x_ra r_a of each pair, r = relation[k]."""
+def _bilinear(kernels, x, relation, *, k, pairs, score_scale):
+    """score_scale·Σ_a x_la x_ra r_a of each pair, r = relation[k]."""
     expect(
         relation.shape[1:] == x.shape[1:],
         "bilinear",
         f"relation {relation.shape} does not fit a table {x.shape}",
     )
-    return kernels.pairs.dot(x, pairs, factor, relation[k]), (x, relation, k, pairs, factor)
+    return kernels.pairs.dot(x, pairs, score_scale, relation[k]), (
+        x,
+        relation,
+        k,
+        pairs,
+        score_scale,
+    )
 
 
 def _bilinear_adjoint(kernels, saved, needs, d_out):
-    x, relation, k, pairs, factor = saved
+    x, relation, k, pairs, score_scale = saved
     d_relation = kernels.xp.zeros_like(relation)
-    d_x, d_relation[k] = kernels.pairs.dot_adjoint(d_out, x, pairs, factor, relation[k])
+    d_x, d_relation[k] = kernels.pairs.dot_adjoint(d_out, x, pairs, score_scale, relation[k])
     return d_x, d_relation
 
 
 bilinear = Op("bilinear", _bilinear, _bilinear_adjoint)
 
 
-def _pme(kernels, tables, weight, bias, *, level, k, n_users, pairs, t, factor):
+def _pme(kernels, tables, weight, bias, *, level, k, n_users, pairs, projection_scale, score_scale):
     """Gated scores of behaviour k's pairs (Eq. 17)."""
     n_behaviors, _, d = tables.shape
     expect(
@@ -318,7 +334,7 @@ def _pme(kernels, tables, weight, bias, *, level, k, n_users, pairs, t, factor):
         f"gate weight {weight.shape} and bias {bias.shape} do not fit tables {tables.shape}",
     )
     gated = getattr(kernels.pme, f"gated_{level}")
-    settings = (tables, n_users, k, weight, bias, pairs, t, factor)
+    settings = (tables, n_users, k, weight, bias, pairs, projection_scale, score_scale)
     scores, saved = gated(*settings)
     return scores, (level, settings, saved)
 
@@ -331,9 +347,9 @@ def _pme_adjoint(kernels, saved, needs, d_out):
 pme = Op("pme", _pme, _pme_adjoint)
 
 
-def _unique(kernels, table_j, table_k, *, level, pairs, t, factor):
+def _unique(kernels, table_j, table_k, *, level, pairs, projection_scale, score_scale):
     """Scores of what behaviour j knows and k does not (Eq. 16, 20)."""
-    settings = (table_j, table_k, pairs, t, factor)
+    settings = (table_j, table_k, pairs, projection_scale, score_scale)
     scores, saved = getattr(kernels.pme, f"unique_{level}")(*settings)
     return scores, (level, settings, saved)
 

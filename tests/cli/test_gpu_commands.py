@@ -99,7 +99,7 @@ def test_options_of_a_gpu_reach_its_kernels(gpu, shop, tmp_path):
 def test_options_of_a_gpu_are_refused_on_the_cpu(shop, tmp_path):
     for option in (("--gather", "bfloat16"), ("--tensor-cores",)):
         result = train(shop, tmp_path / "run", "--device", "cpu", *option, code=2)
-        assert "device 'cpu' has no gather or tensor_cores to choose; CUDA has." in result.stderr
+        assert "device 'cpu' has no storage or tensor_cores to choose; CUDA has." in result.stderr
         assert not (tmp_path / "run").exists()
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import nvrtc
 from cuda_emulator import common
-from pkef_fast.kernels.cuda import Instance, launchers, nvrtc
+from pkef_fast.kernels.cuda import Instance, launchers
 
 pytestmark = pytest.mark.compile
 

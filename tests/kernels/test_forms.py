@@ -17,10 +17,10 @@ REPLAYED = {
 }
 
 
-def parameters(function) -> dict:
-    """Names and defaults, without self."""
+def parameters(function) -> list:
+    """[(name, default, kind)] in their order, without self."""
     found = inspect.signature(function).parameters.values()
-    return {one.name: one.default for one in found if one.name != "self"}
+    return [(one.name, one.default, one.kind) for one in found if one.name != "self"]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -29,7 +29,7 @@ def test_the_forms_agree(operation):
         importlib.import_module(f"pkef_fast.kernels.{operation}.{form}")
         for form in ("reference", "cpu", "cuda")
     )
-    assert set(cpu.__all__) == set(reference.__all__)
+    assert cpu.__all__ == reference.__all__
     assert set(cuda.Form.__all__) == set(reference.__all__) | REPLAYED.get(operation, set())
     for name in reference.__all__:
         wanted = parameters(getattr(reference, name))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pkef_fast.data.dataset import Csr
 from pkef_fast.graph.adjacency import adjacency
-from pkef_fast.kernels.propagate import FUSIONS, SOURCES, cpu, cuda, reference
+from pkef_fast.kernels.propagate import FUSION_SOURCES, FUSIONS, cpu, cuda, reference
 from pkef_fast.kernels.propagate.narrow import narrow
 
 NORMALIZATIONS = ("left", "right", "symmetric")
@@ -71,7 +71,7 @@ def run(kernels, problem, fusion, source, merged, begins=False, seed=1):
     return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", FUSION_SOURCES)
 @pytest.mark.parametrize(
     ("fusion", "merged"),
     # without a parallel stream there is nothing to merge
@@ -133,7 +133,7 @@ def assert_agrees(found, wanted, dtype, name):
     normalization=st.sampled_from(NORMALIZATIONS),
     self_loops=st.booleans(),
     fusion=st.sampled_from(FUSIONS),
-    source=st.sampled_from(SOURCES),
+    source=st.sampled_from(FUSION_SOURCES),
     merged=st.booleans(),
     begins=st.booleans(),
     dtype=st.sampled_from([np.float32, np.float64]),
@@ -203,10 +203,10 @@ def test_hubs_and_wide_rows(kernels, d, dtype, monkeypatch):
 
 @pytest.mark.parametrize("kernels", forms("propagate", "emulator"))
 @pytest.mark.parametrize(("stored", "bits"), [("bfloat16", 8), ("float16", 11)])
-def test_tables_in_16_bits_round_only_what_is_gathered(kernels, stored, bits):
+def test_tables_in_16_bits_round_only_what_neighbour_sums_read(kernels, stored, bits):
     graph, _, z, *_ = one = problem(2, 9, 14, 8, 0.4, "left", False, "projection", np.float32)
     narrow = cuda.Form(emulator())
-    narrow.gather = stored
+    narrow.storage = stored
     rounded = np.ldexp(np.rint(np.ldexp(z, bits - np.frexp(z)[1])), np.frexp(z)[1] - bits)
     assert np.any(rounded != z)
     found = narrow.spread(graph, z)
@@ -263,9 +263,9 @@ def test_tables_are_narrowed_as_the_reference_rounds(seed, special):
 @pytest.mark.parametrize("d", [1, 17, 24, 64, 100])
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
 @pytest.mark.parametrize("self_loops", [False, True])
-def test_bf16_gathers_are_exact_gathers_of_rounded_tables(d, normalization, self_loops):
+def test_bf16_sums_are_exact_sums_of_rounded_tables(d, normalization, self_loops):
     graph, _, x, *_ = problem(d, 30, 40, d, 0.3, normalization, self_loops, "none", np.float32)
-    narrow_graph = graph._replace(gather="bfloat16")
+    narrow_graph = graph._replace(storage="bfloat16")
     # Rounding what is sent by hand, and sending it over the pattern without scale_in.
     sent = reference.bf16(graph.scale_in[:, None] * x)
     plain = graph._replace(scale_in=np.ones_like(graph.scale_in), unit_in=True)
@@ -277,7 +277,7 @@ def test_bf16_gathers_are_exact_gathers_of_rounded_tables(d, normalization, self
     graph64 = narrow_graph._replace(
         scale_in=graph.scale_in.astype(np.float64), scale_out=graph.scale_out.astype(np.float64)
     )
-    exact = graph64._replace(gather="exact")
+    exact = graph64._replace(storage="exact")
     np.testing.assert_array_equal(cpu.spread(graph64, wide), cpu.spread(exact, wide))
 
 
@@ -287,7 +287,7 @@ def test_bf16_gathers_are_exact_gathers_of_rounded_tables(d, normalization, self
 def test_a_bf16_layer_and_its_adjoint(kernels, fusion, merged):
     """All forms near the reference's; and near the exact layer, but not it."""
     one = problem(6, 9, 14, 8, 0.4, "left", False, fusion, np.float32)
-    rounded = (one[0]._replace(gather="bfloat16"), *one[1:])
+    rounded = (one[0]._replace(storage="bfloat16"), *one[1:])
     merged = merged and fusion != "none"
     found = run(kernels, rounded, fusion, "state", merged)
     truth = run(reference, rounded, fusion, "state", merged)

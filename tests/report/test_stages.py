@@ -9,9 +9,9 @@ import pytest
 
 from pkef_fast.data import generate
 from pkef_fast.device import device
-from pkef_fast.kernels import bandwidth
 from pkef_fast.models.pkef.model import Pkef
 from pkef_fast.models.pkef.presets import preset
+from pkef_fast.report import bandwidth
 from pkef_fast.report import stages as benchmark
 from pkef_fast.report.stages import Recorder, Row, array_bytes, in_turns, measure, scipy_product
 from pkef_fast.train.trainer import Trainer
@@ -95,7 +95,7 @@ def test_the_yardsticks_compute_what_they_time(data):
     (x,) = benchmark.tables(1, data.n_users + data.n_items, D, np.float32)
     wanted = device("cpu").kernels.propagate.spread(graph, x)
     np.testing.assert_allclose(scipy_product(graph, x)(), wanted, rtol=1e-4, atol=1e-5)
-    sums = bandwidth.gather(x, graph.indices)
+    sums = bandwidth.read_rows(x, graph.indices)
     np.testing.assert_allclose(sums.sum(0), x[graph.indices].sum(0), rtol=1e-3, atol=1e-3)
     y = np.zeros(x.size, x.dtype)
     bandwidth.copy(x.reshape(-1), y)

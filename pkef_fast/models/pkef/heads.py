@@ -51,8 +51,8 @@ class PmeHead:
             k=k,
             n_users=n_users,
             pairs=pairs,
-            t=self.config.projection_scale,
-            factor=self.config.score_scale,
+            projection_scale=self.config.projection_scale,
+            score_scale=self.config.score_scale,
         )
 
     def scorer(self, tables: dict[int, np.ndarray], parameters: dict, k: int, n_users: int):
@@ -109,7 +109,11 @@ class BilinearHead:
     def scores(self, rows: Rows, parameters: dict, k: int, n_users: int, pairs: Pairs) -> Tensor:
         """Cascade scores (R,) of behaviour k's pairs; `rows` are the batch's, by `ops.gather`."""
         return ops.bilinear(
-            rows[1 + k], parameters["relation"], k=k, pairs=pairs, factor=self.config.score_scale
+            rows[1 + k],
+            parameters["relation"],
+            k=k,
+            pairs=pairs,
+            score_scale=self.config.score_scale,
         )
 
     def scorer(self, tables: dict[int, np.ndarray], parameters: dict, k: int, n_users: int):

@@ -135,7 +135,7 @@ class Pkef(Parametric):
                 scores["parallel", term] = ops.dot(
                     rows[order.index(term.k)],
                     pairs=batch.pairs[term],
-                    factor=config.score_scale,
+                    score_scale=config.score_scale,
                 )
         for term in pairs:
             scores["unique", term] = ops.unique(
@@ -143,8 +143,8 @@ class Pkef(Parametric):
                 experts[1 + term.k],
                 level=config.projection_level,
                 pairs=batch.pairs[term],
-                t=config.projection_scale,
-                factor=config.score_scale,
+                projection_scale=config.projection_scale,
+                score_scale=config.score_scale,
             )
         return scores
 

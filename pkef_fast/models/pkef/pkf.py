@@ -101,8 +101,8 @@ def streams(
             adjacency=graphs[k],
             layers=config.layers[k],
             fusion=config.fusion,
-            source=config.fusion_source,
-            factor=config.fusion_scale,
+            fusion_source=config.fusion_source,
+            fusion_scale=config.fusion_scale,
             parallel=k in read_parallel and config.fusion != "none",
         )
         if k in read_parallel:

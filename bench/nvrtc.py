@@ -3,7 +3,7 @@
 NVIDIA's compiler comes as Python wheels (extra `cuda-compile`), one of CUDA 12, one of CUDA 13. It
 is called by ctypes: CuPy's own wrapper asks the driver first and fails where there is none. What
 the assembler says of each kernel (registers, spills, stack, shared memory) becomes a row; limits of
-each architecture turn it into the occupancy. Nothing here is needed, or imported, at run time.
+each architecture turn it into the occupancy. Tests import it from here too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import CUPY_OPTIONS, OPTIONS, Instance, source_text
+from pkef_fast.kernels.cuda import CUPY_OPTIONS, OPTIONS, Instance, source_text
 
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
 WHEELS = {12: "nvidia-cuda-nvrtc-cu12", 13: "nvidia-cuda-nvrtc"}

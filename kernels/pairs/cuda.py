@@ -49,7 +49,7 @@ _BY_VECTOR = (
 
 
 def instances_of(plain, by_type, by_vector) -> tuple[Instance, ...]:
-    """Instances of kernels without parameters, by type, and by type and vector; `column_sums` too."""
+    """Instances by nothing, by type, by type and vector; and `column_sums`."""
     return (
         *(Instance(name, THREADS) for name in plain),
         *(Instance(f"{name}<{T}>", THREADS) for name in by_type for T in ("float", "double")),

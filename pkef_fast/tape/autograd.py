@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Real
 
 from ..device import Device
 
@@ -47,8 +48,12 @@ class Tensor:
         Whether `backward` shall reach it.
     grad : array like data, or None
         Set by `backward` on leaves (tensors that no operation made); None: no term reads it.
+
+    Tensors of one shape are added, subtracted and multiplied entry by entry by `a + b`, `a - b` and
+    `a * b`; `2 * a`, `a * 2` and `-a` scale. All are operations of the tape.
     """
 
+    __array_ufunc__ = None  # an array of NumPy on the left leaves the operation to the tensor
     __slots__ = ("data", "device", "grad", "index", "record", "requires_grad")
 
     def __init__(self, data, device: Device, requires_grad: bool = False):
@@ -66,6 +71,22 @@ class Tensor:
     @property
     def dtype(self):
         return self.data.dtype
+
+    def __add__(self, other):
+        return add(self, other) if isinstance(other, Tensor) else NotImplemented
+
+    def __sub__(self, other):
+        return add(self, -other) if isinstance(other, Tensor) else NotImplemented
+
+    def __neg__(self):
+        return scale(self, factor=-1)
+
+    def __mul__(self, other):
+        if isinstance(other, Tensor):
+            return multiply(self, other)
+        return scale(self, factor=other) if isinstance(other, Real) else NotImplemented
+
+    __rmul__ = __mul__
 
     def __repr__(self):
         return f"Tensor({self.shape}, {self.dtype}, {self.device.name})"
@@ -188,3 +209,48 @@ def backward(loss: Tensor) -> None:
             if id(made_by) not in seen:
                 seen.add(id(made_by))
                 heapq.heappush(todo, made_by)
+
+
+# ---- arithmetic: what `+`, `-` and `*` of tensors record -------------------------------------
+
+
+def _add(kernels, a, b):
+    expect(a.shape == b.shape, "add", f"shapes {a.shape} and {b.shape} differ")
+    return kernels.linear.total(a, b), ()
+
+
+def _add_adjoint(kernels, saved, needs, d_out):
+    return d_out, d_out
+
+
+add = Op("add", _add, _add_adjoint)
+
+
+def _scale(kernels, a, *, factor):
+    return _product(kernels, a, a.dtype.type(factor)), (factor,)
+
+
+def _scale_adjoint(kernels, saved, needs, d_out):
+    (factor,) = saved
+    return (_product(kernels, d_out, d_out.dtype.type(factor)),)
+
+
+scale = Op("scale", _scale, _scale_adjoint)
+
+
+def _multiply(kernels, a, b):
+    expect(a.shape == b.shape, "multiply", f"shapes {a.shape} and {b.shape} differ")
+    return _product(kernels, a, b), (a, b)
+
+
+def _multiply_adjoint(kernels, saved, needs, d_out):
+    a, b = saved
+    return _product(kernels, d_out, b), _product(kernels, d_out, a)
+
+
+multiply = Op("multiply", _multiply, _multiply_adjoint)
+
+
+def _product(kernels, a, b):
+    """a·b as an array: NumPy makes a number of arrays without axes."""
+    return kernels.xp.asarray(a * b)

@@ -1,6 +1,7 @@
 """The kernels as tape operations, under the kernels' own names.
 
-Each pair stands together: what the forward saves is what the adjoint reads.
+Each pair stands together: what the forward saves is what the adjoint reads. `add`, `scale` and
+`multiply`, which are also the tensors' own `+`, `-` and `*`, come from autograd.py.
 """
 
 from __future__ import annotations
@@ -8,6 +9,9 @@ from __future__ import annotations
 import itertools
 
 from .autograd import Op, expect
+from .autograd import add as add
+from .autograd import multiply as multiply
+from .autograd import scale as scale
 
 
 def _total(kernels, *gradients):
@@ -18,44 +22,7 @@ def _total(kernels, *gradients):
     return kernels.linear.total(*there)
 
 
-# ---- small operations: what models/pkf.py writes the paper's streams with --------------------
-
-
-def _add(kernels, a, b):
-    expect(a.shape == b.shape, "add", f"shapes {a.shape} and {b.shape} differ")
-    return kernels.linear.total(a, b), ()
-
-
-def _add_adjoint(kernels, saved, needs, d_out):
-    return d_out, d_out
-
-
-add = Op("add", _add, _add_adjoint)
-
-
-def _scale(kernels, a, *, factor):
-    return a * a.dtype.type(factor), (factor,)
-
-
-def _scale_adjoint(kernels, saved, needs, d_out):
-    (factor,) = saved
-    return (d_out * d_out.dtype.type(factor),)
-
-
-scale = Op("scale", _scale, _scale_adjoint)
-
-
-def _multiply(kernels, a, b):
-    expect(a.shape == b.shape, "multiply", f"shapes {a.shape} and {b.shape} differ")
-    return a * b, (a, b)
-
-
-def _multiply_adjoint(kernels, saved, needs, d_out):
-    a, b = saved
-    return d_out * b, d_out * a
-
-
-multiply = Op("multiply", _multiply, _multiply_adjoint)
+# ---- small operations: what models/pkef/pkf.py writes the paper's streams with ---------------
 
 
 def _concatenate(kernels, *parts):

@@ -40,6 +40,12 @@ OPS = [
     ("affine", ops.affine, [(4, 3), (3, 2), (2,)], {}),
     ("softmax", ops.softmax, [(4, 3)], {}),
     ("mix", ops.mix, [(4, 3), (3, 4, 2)], {}),
+    ("a + b", lambda a, b: a + b, [(4, 3), (4, 3)], {}),
+    ("a - b", lambda a, b: a - b, [(4, 3), (4, 3)], {}),
+    ("a * b", lambda a, b: a * b, [(4, 3), (4, 3)], {}),
+    ("0.3 * a - a * 2", lambda a: np.float32(0.3) * a - a * 2, [(4, 3)], {}),
+    ("-a", lambda a: -a, [(4, 3)], {}),
+    ("no axes", lambda a, b: -a * b + 2 * a - b, [(), ()], {}),
     ("penalty", ops.penalty, [(4, 3)], {"weights": np.array([0.5, 2.0, 0.0, 1.0])}),
 ]
 
@@ -69,6 +75,27 @@ def test_each_gradient_is_that_of_central_differences(name, op, shapes, options,
             ends.append(value(moved))
         numeric = (ends[0] - ends[1]) / 2e-6
         assert np.sum(tensor.grad * direction) == pytest.approx(numeric, rel=1e-7, abs=1e-8)
+
+
+def test_signs_are_the_operations_of_these_names():
+    a, b = leaf(2, 3), leaf(2, 3, seed=1)
+    for signs, operation in (
+        (a + b, ops.add(a, b)),
+        (a * b, ops.multiply(a, b)),
+        (-2.5 * a, ops.scale(a, factor=-2.5)),
+        (a - b, ops.add(a, ops.scale(b, factor=-1))),
+    ):
+        np.testing.assert_array_equal(signs.data, operation.data)
+        assert signs.record.op is operation.record.op
+    for wrong in (lambda: a + 1, lambda: 1 - a, lambda: a * np.ones((2, 3)), lambda: "2" * a):
+        with pytest.raises(
+            TypeError, match=r"unsupported operand|does not support ufuncs|can't multiply"
+        ):
+            wrong()
+    with pytest.raises(TypeError, match=r"unsupported operand|does not support ufuncs"):
+        np.ones((2, 3)) * a
+    with pytest.raises(ValueError, match=r"add: shapes \(2, 3\) and \(3, 2\) differ"):
+        a + leaf(3, 2)
 
 
 def test_a_tensor_used_twice_gets_the_sum():

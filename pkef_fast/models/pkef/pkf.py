@@ -36,7 +36,7 @@ def _fuse(config: PkefConfig, a: Tensor, c: Tensor, weight: Tensor, bias: Tensor
         return a
     if config.fusion == "linear":
         return ops.affine(a, weight, bias)
-    parts = (c, a, ops.add(c, ops.scale(a, factor=-1)), ops.multiply(c, a))  # Eq. 13
+    parts = (c, a, c - a, c * a)  # Eq. 13
     w = ops.softmax(ops.affine(ops.concatenate(*parts), weight, bias))
     return ops.mix(w, ops.stack(*parts))
 
@@ -51,17 +51,15 @@ def streams_as_written(
         P_k, Z_k = p, z  # layer sums begin with l = 0
         for layer in range(depth):
             c = ops.spread(z, adjacency=graph)  # Â_k z^{k,l}
-            message = ops.add(c, z)
+            z = c + z  # z^{k,l+1} without fusion, Eq. 9
             if config.fusion != "none":
                 e = ops.spread(p, adjacency=graph)  # Â_k p^{k,l}
-                p = ops.add(e, p)  # p^{k,l+1}, Eq. 11
+                p = e + p  # p^{k,l+1}, Eq. 11
                 a = e if config.fusion_source == "message" else p
                 weights = (parameters.get(f"fusion.{k}.{layer}.{n}") for n in ("weight", "bias"))
-                fused = ops.scale(_fuse(config, a, c, *weights), factor=config.fusion_scale)
-                message = ops.add(message, fused)
-            z = message  # z^{k,l+1}, Eq. 12
-            P_k, Z_k = ops.add(P_k, p), ops.add(Z_k, z)  # Eq. 14
-        z = ops.add(z, start)  # z^{k+1,0}, Eq. 10
+                z = z + config.fusion_scale * _fuse(config, a, c, *weights)  # z^{k,l+1}, Eq. 12
+            P_k, Z_k = P_k + p, Z_k + z  # Eq. 14
+        z = z + start  # z^{k+1,0}, Eq. 10
         P.append(P_k)
         Z.append(Z_k)
     return P, Z

@@ -8,7 +8,7 @@ constexpr int THREADS = 256;
 constexpr int ROWS = 1024;
 constexpr int WARPS = THREADS / WARP;
 
-// The factor of a mean over the rows that are there, as far as the host does not know them.
+// The factor of a mean over the rows that are there, where only the device knows their number.
 __device__ __forceinline__ double row_factor(double factor, const int* count) {
     if (count == nullptr) return factor;
     return factor / double(*count > 0 ? *count : 1);

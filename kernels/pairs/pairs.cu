@@ -8,7 +8,7 @@ constexpr int PENALTY_ROWS = 256;  // of a block
 
 // ---- nodes of a batch ----------------------------------------------------------------------------
 
-// An empty set of nodes, 32 a word, and no numbered ones.
+// Empties the set of nodes, a bit each, and marks all places of `nodes` as free.
 __global__ void __launch_bounds__(THREADS) clear(uint32* bits, int n_words, int* nodes, int capacity) {
     const int i = blockIdx.x * THREADS + threadIdx.x;
     if (i < n_words) bits[i] = 0;
@@ -24,8 +24,8 @@ mark(const __grid_constant__ Pointers<const int> lists, int length, uint32* bits
     if (n >= 0) atomicOr(bits + n / 32, 1u << (n % 32));
 }
 
-// before[w] = members in the words before w; nodes = the members, rising. Every block counts all the
-// words before its own by itself: they are few, a million nodes have 31,250.
+// before[w] = members in the words before w; nodes = the members, rising. Every block counts the
+// members of all words before its own again: the words are few, a million nodes have 31,250.
 __global__ void __launch_bounds__(THREADS)
 number_nodes(const uint32* bits, int* before, int* nodes, int n_words, int capacity) {
     const int first = blockIdx.x * THREADS, word = first + threadIdx.x;
@@ -79,7 +79,7 @@ count_digits(const int* left, const int* right, const int* keys, int rows, int n
     counts[blockIdx.x * DIGITS + threadIdx.x] = count[threadIdx.x];
 }
 
-// Puts keys and slots where the digit's order has them, equal digits in the order they came in.
+// Moves keys and slots to their places by this digit; equal digits stay in the order they came in.
 __global__ void __launch_bounds__(THREADS)
 place_by_digit(const int* left, const int* right, const int* keys, const int* slots, int rows,
                int n_nodes, int shift, const int* counts, int* out_keys, int* out_slots, bool last) {
@@ -172,8 +172,9 @@ take_rows(const __grid_constant__ Pointers<const T> tables, const int* nodes, in
         store_vec<V>(to + a, n < 0 ? Vec<T, V>{} : load_vec<V>(from + a));
 }
 
-// tables (n_tables, n_nodes, d) = from (n_tables, rows, d) in rows `nodes`, zero in all others. A
-// search in the nodes, which rise (-1 as the largest unsigned number), writes every row but once.
+// tables (n_tables, n_nodes, d) = from (n_tables, rows, d) in rows `nodes`, zero in all others. The
+// nodes rise (-1 as the largest unsigned number), so a search finds a row's source, and every row is
+// written once.
 template <typename T, int V>
 __global__ void __launch_bounds__(THREADS)
 put_rows(const T* from, const int* nodes, int rows, int n_tables, int n_nodes, int d, T* tables) {

@@ -62,6 +62,19 @@ node_stage(const T* tables, const int* ptr, const int* slots, int rows, int n_no
     if (present && lane < n_behaviors) c[n * n_behaviors + lane] = share;
 }
 
+// The node of this warp after its sums, whether it is one of the batch's, takes part in a pair, and is
+// an item; the first lane notes its side: 0 a user, 1 an item, 2 in no pair.
+struct SidedNode {
+    int n;
+    bool inside, present, item;
+    __device__ SidedNode(const int* ptr, const int* slots, int rows, int n_nodes, signed char* side) {
+        present = own_node(ptr, n_nodes, n);
+        inside = n < n_nodes;
+        item = present && slots[ptr[n]] >= rows;
+        if (inside && threadIdx.x % WARP == 0) side[n] = present ? item : 2;
+    }
+};
+
 // A lane's gate: softmax over the lanes below n_slots, each of which brings its logit.
 template <typename T>
 __device__ __forceinline__ T softmax_of_lanes(T logit, bool takes_part) {
@@ -180,14 +193,12 @@ owner_side(const T* tables, const int* left, const int* right, const int* ptr, c
         return load_vec<1>(scalars + pair * 3 * n_behaviors + column + skip);
     });
 
-    int n;
-    const bool present = own_node(ptr, n_nodes, n);
-    if (n >= n_nodes) return;
-    const bool item = present && slots[ptr[n]] >= rows;
-    const int lane = threadIdx.x % WARP;
-    if (lane == 0) side[n] = present ? item : 2;
+    const SidedNode node(ptr, slots, rows, n_nodes, side);
+    if (!node.inside) return;
+    const int n = node.n, lane = threadIdx.x % WARP;
+    const bool present = node.present;
     const T* sums = node_scalars + int64(n) * 2 * n_behaviors;
-    weight += item ? d * n_behaviors : 0;
+    weight += node.item ? d * n_behaviors : 0;
     for (int a = lane * V; a < d; a += WARP * V) {
         const int64 at = int64(n) * d + a;
         Vec<T, V> total{}, x{};
@@ -448,14 +459,10 @@ owner_interaction(const __grid_constant__ Pointers<const T> tables, int n_behavi
         return load_vec<1>(d_logits + pair * n_behaviors + column);
     });
 
-    int n;
-    const bool present = own_node(ptr, n_nodes, n);
-    if (n >= n_nodes) return;
-    const bool item = present && slots[ptr[n]] >= rows;
-    const int lane = threadIdx.x % WARP;
-    if (lane == 0) side[n] = present ? item : 2;
-    if (!present) return;
-    weight += item ? d * n_behaviors : 0;
+    const SidedNode node(ptr, slots, rows, n_nodes, side);
+    if (!node.present) return;
+    const int n = node.n, lane = threadIdx.x % WARP;
+    weight += node.item ? d * n_behaviors : 0;
     for (int a = lane * V; a < d; a += WARP * V) {
         Vec<T, V> total = load_vec<V>(d_own + int64(n) * d + a);
         for (int s = 0; s < n_behaviors; ++s) {

@@ -15,7 +15,7 @@ THREADS = 256
 WARPS = THREADS // 32
 WARP = 32
 # Edges that one warp sums; rows with more are cut. At d = 64 a warp takes two edges a turn, so this
-# is 128 turns: short beside a launch over a whole graph, long beside the cost of a partial sum.
+# is 128 turns: short against a launch over a whole graph, long against the cost of a partial sum.
 SEGMENT = 256
 # Vectors of a lane that a layer can hold in registers: d up to 512 in float32, 256 in float64, of
 # tables that are stored exactly, by 16 bytes; d up to 128 in 16 bits, 32 by single values.

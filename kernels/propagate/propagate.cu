@@ -12,8 +12,8 @@
 
 constexpr int THREADS = 256;
 constexpr int WARPS = THREADS / WARP;
-// A multiprocessor shall hold at least so many blocks; left to itself the assembler reaches for more
-// and spills.
+// Blocks that a multiprocessor must have room for. Without this bound the assembler aims at more of
+// them and spills registers.
 constexpr int BLOCKS = 4;
 constexpr double EPSILON = 1e-12;
 
@@ -102,6 +102,16 @@ __device__ __forceinline__ void add_edges(Vec<T, N> (&sum)[STREAMS][CHUNKS], con
                     sum[s][i][j] += __shfl_xor_sync(FULL_MASK, sum[s][i][j], step);
 }
 
+// The edges of a warp: segment `warp` of a heavy row, n = -1, or after those the whole of row n.
+struct Edges {
+    int n, begin, end;
+    __device__ Edges(int warp, const int* rows, const int* bounds, int segments, const int* indptr) {
+        n = warp < segments ? -1 : rows[warp - segments];
+        begin = n < 0 ? bounds[2 * warp] : indptr[n];
+        end = n < 0 ? bounds[2 * warp + 1] : indptr[n + 1];
+    }
+};
+
 // Partial sums of a segment: (segments, STREAMS, d).
 template <typename T, int N, int CHUNKS, int STREAMS>
 __device__ __forceinline__ void store_partial(T* partial, int segment,
@@ -130,8 +140,8 @@ struct Layer {
     int fusion, from_state, both, d;
 };
 
-// Everything after the sums over the edges; `of` gives them: of.c(i), of.e(i). One group of `lanes`
-// lanes would do; all groups compute the same, the first writes. CHUNKS = 0: `chunks` of them.
+// Everything after the sums over the edges, which `of` gives: of.c(i), of.e(i). All groups of `lanes`
+// lanes compute the same and the first one writes. CHUNKS = 0: their number is `chunks`.
 template <typename T, int N, int CHUNKS, typename Messages>
 __device__ __forceinline__ void finish(const Messages& of, const Layer<T>& to, int n, int lanes,
                                        int chunks) {
@@ -272,17 +282,9 @@ __global__ void __launch_bounds__(THREADS, CHUNKS == 1 ? BLOCKS : 1)
                     for (int j = 0; j < N; ++j) sum[s][i][j] += v[j];
                 }
     } else {
-        int begin, end;
-        if (warp < segments) {
-            n = -1;
-            begin = bounds[2 * warp];
-            end = bounds[2 * warp + 1];
-        } else {
-            n = rows[warp - segments];
-            begin = indptr[n];
-            end = indptr[n + 1];
-        }
-        add_edges<T, As, N, CHUNKS, STREAMS>(sum, indices, begin, end, scale_in, x_z, x_p, d,
+        const Edges of(warp, rows, bounds, segments, indptr);
+        n = of.n;
+        add_edges<T, As, N, CHUNKS, STREAMS>(sum, indices, of.begin, of.end, scale_in, x_z, x_p, d,
                                              lanes, 0);
         if (n < 0) {
             store_partial<T, N, CHUNKS, STREAMS>(partial, warp, sum, d, lanes, 0);
@@ -340,17 +342,10 @@ __global__ void __launch_bounds__(THREADS, BLOCKS)
     const int warp = global_warp(), first = blockIdx.y * WARP * N;
     if (warp >= n_rows + segments) return;
     Vec<T, N> sum[STREAMS][1] = {};
-    int n = -1, begin, end;
-    if (warp < segments) {
-        begin = bounds[2 * warp];
-        end = bounds[2 * warp + 1];
-    } else {
-        n = rows[warp - segments];
-        begin = indptr[n];
-        end = indptr[n + 1];
-    }
-    add_edges<T, As, N, 1, STREAMS>(sum, indices, begin, end, scale_in, stored0, stored1, d, lanes,
-                                    first);
+    const Edges of(warp, rows, bounds, segments, indptr);
+    const int n = of.n;
+    add_edges<T, As, N, 1, STREAMS>(sum, indices, of.begin, of.end, scale_in, stored0, stored1, d,
+                                    lanes, first);
     if (n < 0) {
         store_partial<T, N, 1, STREAMS>(partial, warp, sum, d, lanes, first);
         return;

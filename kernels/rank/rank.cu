@@ -2,8 +2,8 @@
 //
 // `features` lays out what is multiplied, a column a user or an item, so that the sweep is a matrix
 // product in tiles whose epilogue ends the score and counts it or writes it. The softmax is taken in
-// full for every pair: K exponentials beside d multiply-adds cost less here than the care that
-// factors exp(a)·exp(b) need where they underflow.
+// full for every pair: K exponentials beside d multiply-adds cost less here than factors
+// exp(a)·exp(b), which would need another way where they underflow.
 //
 // A score is the same bits wherever it is computed, in a tile or for a pair alone: products run over
 // the features in order, in fused steps, and nothing else here may be contracted.
@@ -77,7 +77,8 @@ struct Columns {
     __device__ int square(int slot) const { return (n_slots + slot) * depth; }
 };
 
-// out (width, stride): columns of `rows` rows, or of all where null; the last one again up to stride.
+// out (width, stride): columns of the rows `rows`, or of all rows where null; those from `count` on
+// repeat the last one.
 template <typename T>
 __global__ void __launch_bounds__(THREADS)
 features(int kind, const T* vectors, const T* logits, const T* scale, const int* rows, int count,
@@ -453,7 +454,7 @@ __device__ __forceinline__ uint64 sort_key(double x) {
 }
 
 // Puts the first n of (values, items) in order, the best first: a bitonic sort whose steps all sort
-// the same way, so that what lacks to a power of two need not be there. Whole blocks call.
+// the same way, so that nothing need be filled up to a power of two. Whole blocks call.
 template <typename T>
 __device__ __forceinline__ void sort_best(T* values, int* items, int n) {
     const auto order = [&](int a, int b) {

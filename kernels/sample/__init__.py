@@ -24,7 +24,7 @@ draw(indptr, indices, n_items, caps, users, seed, step, term, negatives=1, mix=N
         positive   row[⌊w₀·degree / 2³²⌋]                           with replacement
         negative   the r-th item outside the row, r = ⌊w₁·(n_items − degree) / 2³²⌋, found by
                    bisection of the row: no rejection loop, so a fixed count of numbers a draw
-    The chance of each item is even to within 2⁻³² (the floor of a 32-bit product).
+    All items are equally likely to within 2⁻³² (the floor of a 32-bit product).
     Its negative number j takes w of counter (i + j·caps[user], user, step, term).
     With a `Mix` a negative may be another item, provided that it is not in the row:
         w₂ < popular           the item of w₃ by popularity: how many of `bounds` are ≤ w₃

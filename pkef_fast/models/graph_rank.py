@@ -31,7 +31,7 @@ from ..errors import InputError, did_you_mean
 from ..evaluate.rankers import BlockRanker
 from ..graph import adjacency as graph
 
-WIDTH = 256  # users of a block: on a CPU half the time of 64, for wide rows of a gather are cheaper
+WIDTH = 256  # users of a block; a CPU takes half the time of 64: wide rows cost less a value
 # Kernels sum a few full cache lines of a row together and what is left in another order. With whole
 # groups of lines a user's scores do not depend on the place in a block.
 COLUMNS = 64

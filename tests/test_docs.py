@@ -91,7 +91,7 @@ def test_the_decisions_quote_the_results():
         row[0]: row for row in (re.findall(r"[^|]+", line) for line in table.splitlines()) if row
     }
     step = {name.strip(): [one.strip() for one in row[1:]] for name, row in cells.items()}
-    sorting = [step[f"pme: {n}"] for n in ("count_digits", "place_by_digit", "owner_starts")]
+    sorting = [step[f"pairs: {n}"] for n in ("count_digits", "place_by_digit", "owner_starts")]
     adjoint = squeezed((ROOT / "docs/decisions/adjoint-by-owner.md").read_text())
     launches, time = sum(int(row[0]) for row in sorting), sum(float(row[-1]) for row in sorting)
     assert squeezed(f"{launches} of the step's {step['all'][0]} launches") in adjoint

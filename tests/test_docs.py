@@ -63,6 +63,16 @@ def check_paths(text: str) -> None:
         assert (ROOT / path).exists(), path
 
 
+def test_the_names_of_the_glossary_are_those_of_the_code():
+    rooms = [ROOT / name for name in ("kernels", "pkef_fast")]
+    text = "".join(path.read_text() for room in rooms for path in room.rglob("*.py"))
+    words = set(re.findall(r"\w+", text))
+    names = re.findall(r"`([^`]+)`", (ROOT / "docs/glossary.md").read_text())
+    found = {word for name in names for word in re.findall(r"[A-Za-z]\w*", name)}
+    assert len(found) > 30
+    assert found <= words, found - words
+
+
 def test_every_decision_is_listed_and_points_to_what_is_there():
     folder = ROOT / "docs/decisions"
     index = (folder / "README.md").read_text()

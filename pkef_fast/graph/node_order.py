@@ -1,4 +1,4 @@
-"""An order of the nodes in which rows that are gathered together lie in the cache together.
+"""An order of the nodes in which rows that are read together lie in the cache together.
 
 A product with a graph reads a table's rows in the order of the graph's edges. Where users with the
 same taste follow one another, the items' rows that they share are still in the cache: on Taobao's

@@ -18,7 +18,7 @@ EACH = pytest.mark.parametrize("kernels", forms("pme"))
 FAST = pytest.mark.parametrize("kernels", forms("pme", "cpu", "emulator", "gpu"))
 CUDA = pytest.mark.parametrize("kernels", forms("pme", "emulator", "gpu"))
 
-T, M = 0.3, 2.0
+SCALES = (0.3, 2.0)  # projection_scale, score_scale
 
 
 def problem(seed, n_users, n_items, rows, d, n_behaviors, dtype, absent=0.0):
@@ -41,7 +41,7 @@ def everything(kernels, seed, n_users, n_items, rows, d, n_behaviors, dtype, abs
     results = {}
     for level in ("side", "interaction"):
         gated = getattr(kernels, f"gated_{level}")
-        settings_ = (tables, n_users, k, weight, bias, pairs, T, M)
+        settings_ = (tables, n_users, k, weight, bias, pairs, *SCALES)
         scores, saved = gated(*settings_)
         results[f"gated {level}"], results[f"gates {level}"] = scores, saved[0]
         adjoint = getattr(kernels, f"gated_{level}_adjoint")
@@ -51,7 +51,7 @@ def everything(kernels, seed, n_users, n_items, rows, d, n_behaviors, dtype, abs
             results[f"gated {level} {part}"] = value
         if n_behaviors > 1:
             j = (k + 1) % n_behaviors
-            settings_ = (tables[j], tables[k], pairs, T, M)
+            settings_ = (tables[j], tables[k], pairs, *SCALES)
             scores, saved = getattr(kernels, f"unique_{level}")(*settings_)
             results[f"unique {level}"] = scores
             gradients = getattr(kernels, f"unique_{level}_adjoint")(d_scores, *settings_, saved)
@@ -82,11 +82,11 @@ def test_fast_forms_equal_numpy(
 def value_of(kernels, kind, level, tables, weight, bias, pairs, n_users, k, d_scores):
     if kind == "gated":
         scores, _ = getattr(kernels, f"gated_{level}")(
-            tables, n_users, k, weight, bias, pairs, T, M
+            tables, n_users, k, weight, bias, pairs, *SCALES
         )
     else:
         j = (k + 1) % len(tables)
-        scores, _ = getattr(kernels, f"unique_{level}")(tables[j], tables[k], pairs, T, M)
+        scores, _ = getattr(kernels, f"unique_{level}")(tables[j], tables[k], pairs, *SCALES)
     return np.sum(scores * d_scores)
 
 
@@ -100,12 +100,12 @@ def test_adjoints_by_central_differences(kind, level, n_behaviors):
     pairs = plain_pairs.index_pairs(left, right, 9)
     k, rng = n_behaviors // 2, np.random.default_rng(1)
     if kind == "gated":
-        settings_ = (tables, 4, k, weight, bias, pairs, T, M)
+        settings_ = (tables, 4, k, weight, bias, pairs, *SCALES)
         _, saved = getattr(reference, f"gated_{level}")(*settings_)
         gradients = getattr(reference, f"gated_{level}_adjoint")(d_scores, *settings_, saved)
     else:
         j = (k + 1) % n_behaviors
-        settings_ = (tables[j], tables[k], pairs, T, M)
+        settings_ = (tables[j], tables[k], pairs, *SCALES)
         _, saved = getattr(reference, f"unique_{level}")(*settings_)
         d_tables = np.zeros_like(tables)
         d_tables[j], d_tables[k] = getattr(reference, f"unique_{level}_adjoint")(
@@ -146,7 +146,7 @@ def test_cuda_repeats_a_captured_step_on_other_rows():
         nodes, (l, r) = rows_of.compact([left, right], 15)
         pairs = rows_of.index_pairs(l, r, len(nodes))
         rows = rows_of.gather(list(tables), nodes)
-        settings_ = (rows, None, 1, weight, bias, pairs, T, M)
+        settings_ = (rows, None, 1, weight, bias, pairs, *SCALES)
         scores, saved = kernels.gated_side(*settings_)
         d_rows, d_weight, d_bias = kernels.gated_side_adjoint(d_scores, *settings_, saved)
         return scores, *rows_of.gather_adjoint(d_rows, nodes, 15), d_weight, d_bias
@@ -157,7 +157,7 @@ def test_cuda_repeats_a_captured_step_on_other_rows():
         left[:], right[:] = draw_pairs(np.random.default_rng(seed), 6, 9, 20, absent)
         replay()
         pairs = plain_pairs.index_pairs(left, right, 15)
-        settings_ = (tables, 6, 1, weight, bias, pairs, T, M)
+        settings_ = (tables, 6, 1, weight, bias, pairs, *SCALES)
         scores, saved = reference.gated_side(*settings_)
         d_tables, *d_gate = reference.gated_side_adjoint(d_scores, *settings_, saved)
         for found, wanted in zip(replay.kept, (scores, *d_tables, *d_gate), strict=True):
@@ -171,7 +171,7 @@ def test_zero_rows_score_zero_and_pass_finite_gradients(kernels):
     pairs = plain_pairs.index_pairs(left, right, 8)
     touched = np.isin(left, [0, 2]) | np.isin(right, [4, 6])
     for level in ("side", "interaction"):
-        settings_ = (tables, 4, 1, weight, bias, pairs, T, M)
+        settings_ = (tables, 4, 1, weight, bias, pairs, *SCALES)
         scores, saved = getattr(kernels, f"gated_{level}")(*settings_)
         assert np.all(scores[touched] == 0)
         for gradient in getattr(kernels, f"gated_{level}_adjoint")(d_scores, *settings_, saved):

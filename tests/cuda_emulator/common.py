@@ -15,6 +15,8 @@ INSTANCES = (
     Instance("over_block<float, 96>", threads=96),
     Instance("over_block<double, 256>", threads=256),
     Instance("over_block<unsigned int, 32>", threads=32),
+    Instance("over_numbers", threads=64),
+    *(Instance(f"column_sums<{t}, 256>", threads=256) for t in ("float", "double")),
     Instance("sum_tables<float>", threads=64),
     Instance("add_one", threads=32),
     Instance("fill_shared", threads=64, shared=256),

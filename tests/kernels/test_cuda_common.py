@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -108,6 +110,30 @@ def test_sums_over_a_block(launch, c_type, threads, dtype):
     np.testing.assert_array_equal(last, blocks.sum(1))
     np.testing.assert_array_equal(total, np.repeat(blocks.sum(1), threads))
     np.testing.assert_array_equal(scan, blocks.cumsum(1).ravel())
+
+
+@pytest.mark.parametrize("n", [0, 1, 64, 1000])
+def test_a_sum_of_numbers_in_memory(launch, n):
+    x = np.random.default_rng(2).integers(0, 1000, n).astype(np.float64)
+    found = np.empty(128)
+    launch("over_numbers", (2,), (64,), x, np.int32(n), found)
+    np.testing.assert_array_equal(found, np.full(128, x.sum()))
+
+
+@pytest.mark.parametrize(("rows", "columns", "pieces"), [(0, 5, 1), (3, 33, 5), (700, 70, 3)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_column_sums_of_pieces_of_rows(backend, dtype, rows, columns, pieces):
+    class Form(cuda.Launchers):
+        source, instances = SOURCE, INSTANCES
+
+    xp = backend.xp
+    x = np.random.default_rng(3).integers(0, 1000, (rows, columns)).astype(dtype)
+    found = cuda.column_sums(
+        Form(backend), xp.asarray(x), xp.empty((pieces, columns), dtype), 256, pieces
+    )
+    ends = [rows * piece // pieces for piece in range(pieces + 1)]
+    wanted = [x[start:end].sum(axis=0) for start, end in pairwise(ends)]
+    np.testing.assert_array_equal(backend.to_host(found), wanted)
 
 
 def test_tables_by_value(backend):

@@ -368,7 +368,7 @@ def test_extreme_logits_give_the_exact_softmax(kernels, kind, dtype, far):
         lengths = np.sqrt(np.sum(q * q, axis=-1) + EPSILON)
         cosine = np.sum(q[0] * q[1], axis=-1) / (lengths[0] * lengths[1])
         dots = one.score_scale * q[0].sum(axis=-1)
-        shares = np.stack([np.ones_like(cosine), one.scale * cosine], axis=-1)
+        shares = np.stack([np.ones_like(cosine), one.projection_scale * cosine], axis=-1)
     wanted = dots * (first * shares[..., 0] + (1 - first) * shares[..., 1])
     np.testing.assert_allclose(found, wanted, rtol=100 * np.finfo(dtype).eps, atol=0)
 

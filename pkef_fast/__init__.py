@@ -9,7 +9,8 @@ from .evaluate.figures import Evaluation
 from .evaluate.lists import Recommendation
 from .models.pkef.config import PkefConfig
 from .models.pkef.presets import preset
-from .recommender import PKEF, Recommender
+from .pkef import PKEF
+from .recommender import Recommender
 from .train.callbacks import Callback
 
 __version__ = "0.1.0"

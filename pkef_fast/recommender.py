@@ -1,7 +1,6 @@
-"""What a Python user holds: `PKEF(...).fit(data)`, `.evaluate(data)`, `.recommend(users, k)`.
+"""What a Python user holds: a `Recommender`, to fit, evaluate, ask for items, save and load.
 
-`Recommender` works with every model of `models`; `PKEF` is the one of that model. The data set's
-own ids are used here and nowhere below; inside there are only numbers.
+The data set's own ids are used here and nowhere below; inside there are only numbers.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from typing import Any
 from . import model_file
 from .config.fields import Fields
 from .data.dataset import Dataset
-from .data.ids import Ids
 from .device import Device, device, on_its_device
 from .errors import InputError, PkefError, did_you_mean
 from .evaluate import figures
@@ -24,7 +22,7 @@ from .holdout.leave_out import choice
 from .holdout.selection import Selection
 from .model_file import Saved
 from .models import Model, model_class
-from .rerank import Reason, RerankConfig, Reranker, learn_behind, reasons
+from .rerank import Reason, RerankConfig, Reranker, explained, learn_behind
 from .store.runs import Run
 from .train.callbacks import Callback, Callbacks
 from .train.fit import Fit
@@ -42,12 +40,9 @@ class Recommender:
     preset : str, optional
         One of the model's named configs; left out: the model's own choice for the data set.
     device : str, int or Device
-        "cpu" (default), a GPU as 0 or "cuda:0", "auto" for a GPU if there is one, or "reference"
-        for the NumPy kernels; `pkef_fast.device` makes one with options.
-    config : Fields, optional
-        A whole config of the model instead of a preset.
-    **fields
-        Config fields that differ from the preset.
+        "cpu", a GPU as 0 or "cuda:0", "auto", or "reference"; see `pkef_fast.device`.
+    config, **fields
+        A whole config instead of a preset; fields that differ from either.
 
     Examples
     --------
@@ -111,28 +106,21 @@ class Recommender:
         rerank : {"none", "learned"}
             Whether a re-ranker is learned once the model is trained; see `rerank`.
         select : {"last", "val"}
-            "val" holds out one more target item of each user with three or more, and chooses the
-            epoch, and whether to re-rank, by them; evaluations in between are of these items.
+            "val" chooses the epoch, and whether to re-rank, by one more held-out item of each user.
         leave_out, rerank_config
             Of the re-ranker; `leave_out` of the validation items too.
         callbacks : sequence of Callback
 
         Raises
         ------
-        InputError
-            When config, data or folder cannot be used.
-        TrainingError
-            When the loss becomes non-finite.
-        DeviceError
-            When the device has too little memory, or fails.
+        InputError, TrainingError, DeviceError
+            Unusable config, data or folder; a loss that is not finite; too little memory.
         """
         if rerank not in RERANK:
             raise InputError(f"rerank cannot be {rerank!r}{did_you_mean(rerank, RERANK)}")
         if rerank != "none":
             choice(data, leave_out)  # ask before the training, not after it
         self.preset = self.preset or self.model_class.default_preset(data.name)
-        noted = {"eval_every": eval_every, "rerank": rerank, "select": select}
-        noted["leave_out"] = None if leave_out is None else str(leave_out)
         self._train, self._ranker, self.reranker = data, None, None
         self.fitting = fit = Fit(
             self.model_class,
@@ -147,7 +135,7 @@ class Recommender:
             leave_out=leave_out,
             callback=Callbacks(*callbacks),
             should_stop=should_stop,
-            settings={"model": self.model_name, **(settings or {}), **noted},
+            settings={"model": self.model_name, **(settings or {}), "rerank": rerank},
         )
         try:
             done = fit.run()
@@ -186,16 +174,8 @@ class Recommender:
         """Learn a re-ranker from left-out train purchases; from now on it ranks before the model.
 
         Where the model was chosen on validation items, it does so only if it is better on them.
-
-        Parameters
-        ----------
-        data : Dataset
-            What the model was trained on; nothing held out in it is read.
-        leave_out : {"target", "all"} or float, optional
-            How train purchases are hidden to imitate the test: in the target behaviour alone, in
-            all, or the share that stays visible. Left out: as the data set was split.
-        config, **fields
-            Choices of the re-ranker, and those that differ.
+        `leave_out` says how train purchases are hidden to imitate the test: "target", "all", or the
+        share that stays visible; left out: as `data`, the model's own, was split.
         """
         model = self._fits(data)
         config = (config or RerankConfig()).replaced(**fields).checked(data.behaviors)
@@ -274,16 +254,7 @@ class Recommender:
         features are what can be told apart.
         """
         self._ready()
-        if self.reranker is None:
-            raise InputError(
-                "only a re-ranked order can be explained, and this model has no re-ranker; learn "
-                "one with rerank(data), or `pkef-fast rerank RUN`."
-            )
-        of_user, of_item = (Ids(kind, self._train) for kind in ("user", "item"))
-        return {
-            user: reasons(self.ranker(), of_user.number(user), of_item.numbers(row))
-            for user, row in zip(users, items, strict=True)
-        }
+        return explained(self.ranker(), self._train, users, items)
 
     @on_its_device
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -308,36 +279,6 @@ class Recommender:
     def _of(cls, model: str, path: object, preset: str | None, device: Device) -> Recommender:
         """A recommender for a stored model."""
         return cls(model, preset, device)
-
-
-class PKEF(Recommender):
-    """A `Recommender` with the model "pkef", its preset first.
-
-    Examples
-    --------
-    >>> from pkef_fast import PKEF, load_dataset
-    >>> data = load_dataset("demo")
-    >>> model = PKEF(preset="official", epochs=1).fit(data)
-    >>> sorted(model.evaluate(data))
-    ['HR@10', 'MRR', 'NDCG@10']
-    >>> len(model.recommend([0], k=3)[0])
-    3
-    """
-
-    def __init__(
-        self,
-        preset: str = "official",
-        device: str | int | Device = "cpu",
-        config: Fields | None = None,
-        **fields: Any,
-    ):
-        super().__init__("pkef", preset, device, config, **fields)
-
-    @classmethod
-    def _of(cls, model: str, path: object, preset: str, device: Device) -> Recommender:
-        if model != "pkef":
-            raise InputError(f"{path} holds a model {model!r}; load it with Recommender.load.")
-        return cls(preset, device)
 
 
 def _device(name: str | int | Device) -> Device:

@@ -62,7 +62,9 @@ def test_every_operation_has_a_contract_a_test_and_a_benchmark():
         assert (ROOT / "bench" / f"test_bench_{operation}.py").exists()
 
 
-@pytest.mark.parametrize("name", ["errors", "evaluate.figures", "recommender", "data.registry"])
+@pytest.mark.parametrize(
+    "name", ["errors", "evaluate.figures", "recommender", "pkef", "data.registry"]
+)
 def test_examples_in_docstrings_run(name):
     module = importlib.import_module(f"pkef_fast.{name}")
     result = doctest.testmod(module)

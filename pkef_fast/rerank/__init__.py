@@ -8,7 +8,7 @@ in front of any model's ranking.
 from ..holdout.leave_out import Choice, choice, hidden
 from .behind import learn_behind
 from .config import RerankConfig
-from .explain import Reason, reasons
+from .explain import Reason, explained
 from .reranker import Reranked, Reranker, checked_users, learn
 
 __all__ = [
@@ -19,8 +19,8 @@ __all__ = [
     "Reranker",
     "checked_users",
     "choice",
+    "explained",
     "hidden",
     "learn",
     "learn_behind",
-    "reasons",
 ]

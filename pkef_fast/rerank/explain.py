@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..data.dataset import Array, Dataset
+from ..data.ids import Ids
+from ..errors import InputError
+from ..evaluate.rankers import Ranker
 from .funnel import FUNNEL, GROUPS, POPULARITY, TASTE
 from .reranker import Reranked
 
@@ -37,6 +41,22 @@ class Reason(NamedTuple):
     popularity: float
     touched: tuple[str, ...]
     text: str
+
+
+def explained(
+    ranker: Ranker, data: Dataset, users: Iterable[Any], items: Iterable[Iterable[Any]]
+) -> dict[Any, list[Reason]]:
+    """`reasons` by ids: a row of item ids a user. InputError for an order that is not re-ranked."""
+    if not isinstance(ranker, Reranked):
+        raise InputError(
+            "only a re-ranked order can be explained, and this model has no re-ranker; learn one "
+            "with rerank(data), or `pkef-fast rerank RUN`."
+        )
+    of_user, of_item = Ids("user", data), Ids("item", data)
+    return {
+        user: reasons(ranker, of_user.number(user), of_item.numbers(row))
+        for user, row in zip(users, items, strict=True)
+    }
 
 
 def reasons(ranker: Reranked, user: int, items: Array) -> list[Reason]:

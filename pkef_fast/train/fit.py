@@ -65,7 +65,7 @@ class Fit:
     should_stop : callable
         Asked after each step; True ends the training there, with a checkpoint in `out`.
     settings : dict
-        Noted in the run's config.toml.
+        Noted in the run's config.toml, beside those that are given here.
 
     Attributes
     ----------
@@ -109,7 +109,9 @@ class Fit:
         self.out, self.resume = out, resume
         self.eval_every, self.protocol = eval_every, protocol
         self.callback, self.should_stop = callback or Callback(), should_stop
-        self.settings = settings or {}
+        noted = {"eval_every": eval_every, "select": select}
+        noted["leave_out"] = None if leave_out is None else str(leave_out)
+        self.settings = {**(settings or {}), **noted}
         self.model: Model | None = None
         self.trainer: Trainer | None = None
         self.history: list[dict[str, Any]] = []

@@ -8,7 +8,7 @@ in front of any model's ranking.
 from ..holdout.leave_out import Choice, choice, hidden
 from .behind import learn_behind
 from .config import RerankConfig
-from .explain import Reason, explained
+from .explain import Reason, explained, reasons
 from .reranker import Reranked, Reranker, checked_users, learn
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "hidden",
     "learn",
     "learn_behind",
+    "reasons",
 ]

@@ -213,15 +213,16 @@ def steps(place: Device, data, gpu: roofline.Gpu | None, **fields) -> list[Row]:
             1000 * sum(roofline.bound(launch, gpu) for launch in launches)
             for launches in (roofline.step(shop), roofline.evaluation(shop))
         ]
-    for label, options in (
-        ("step, captured", {"capture": place.capture}),
-        ("step, launched call by call", {"capture": False}),
-        ("step, bfloat16 tables", {"capture": place.capture, "storage": "bfloat16"}),
-        ("step, float16 tables", {"capture": place.capture, "storage": "float16"}),
+    for label, capture, precision in (
+        ("step, captured", place.capture, "float32"),
+        ("step, launched call by call", False, "float32"),
+        ("step, bfloat16 tables", place.capture, "bf16-gather"),
+        ("step, float16 tables", place.capture, "fp16-gather"),
     ):
-        model = PKEF("official", on(backend, place.name, **options), epochs=3, **fields).fit(data)
+        here = on(backend, place.name, capture=capture)
+        model = PKEF("official", here, epochs=3, precision=precision, **fields).fit(data)
         seconds = model.trainer.step_seconds[model.trainer.steps_per_epoch :]
-        exact = "storage" not in options
+        exact = precision == "float32"
         note = "mean between readings, without the first epoch"
         rows.append(
             Row(label, 1000 * statistics.median(seconds), note, bounds[0] if exact else None)

@@ -16,8 +16,6 @@ from .errors import DeviceError
 
 GIB = 2**30
 TF32_FROM = 80  # compute capability
-# How a GPU may store the tables that neighbour sums read; the sums keep the model's precision.
-STORAGES = ("exact", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
@@ -76,6 +74,15 @@ class Device:
                     raise
                 raise DeviceError(f"device {self.name!r} cannot go on: {sentence}.") from error
 
+    def check_storage(self, storage: str) -> str:
+        """How tables are to be stored for neighbour sums; DeviceError if this device cannot."""
+        if storage == "float16" and self.kernels.backend is None:
+            raise DeviceError(
+                f"device {self.name!r} stores tables exactly or in bfloat16, not in float16; "
+                "wanted precision bf16-gather, or a GPU."
+            )
+        return storage
+
     def expect_memory(self, wanted: int, what: str) -> None:
         """DeviceError unless about `wanted` bytes are free; `what` names what needs them."""
         memory = self.kernels.backend.memory() if self.kernels.backend else None
@@ -120,7 +127,6 @@ class Device:
 def device(
     name: str | int | Device = "cpu",
     *,
-    storage: str = "exact",
     tensor_cores: bool = False,
     capture: bool = True,
 ) -> Device:
@@ -130,9 +136,6 @@ def device(
     ----------
     name : str, int or Device
         "auto" is the first GPU if there is a usable one, else the CPU.
-    storage : str
-        How a GPU stores the tables that neighbour sums read: "exact", or in half the bytes as
-        "bfloat16" or "float16".
     tensor_cores : bool
         Let a GPU round the operands of dense products to TF32; needs compute capability 8.0.
     capture : bool
@@ -148,11 +151,9 @@ def device(
     text = str(name)
     if text.isdigit():
         text = f"cuda:{text}"
-    if storage not in STORAGES:
-        raise DeviceError(f"storage cannot be {storage!r}; wanted one of {', '.join(STORAGES)}.")
     if text == "auto":
         try:
-            return device("cuda:0", storage=storage, tensor_cores=tensor_cores, capture=capture)
+            return device("cuda:0", tensor_cores=tensor_cores, capture=capture)
         except DeviceError:
             text = "cpu"
     try:
@@ -160,12 +161,10 @@ def device(
     except kernels.NoSuchDevice as error:
         raise DeviceError(f"{error}.") from error
     if forms.backend is None:
-        if (storage, tensor_cores) != ("exact", False) and str(name) != "auto":
-            raise DeviceError(
-                f"device {text!r} has no storage or tensor_cores to choose; CUDA has."
-            )
+        if tensor_cores and str(name) != "auto":
+            raise DeviceError(f"device {text!r} has no tensor_cores to choose; CUDA has.")
         return Device(name=text, xp=np, kernels=forms)
-    return on(forms.backend, text, storage=storage, tensor_cores=tensor_cores, capture=capture)
+    return on(forms.backend, text, tensor_cores=tensor_cores, capture=capture)
 
 
 def on_its_device(method: Callable) -> Callable:
@@ -183,7 +182,6 @@ def on(
     backend: Any,
     name: str,
     *,
-    storage: str = "exact",
     tensor_cores: bool = False,
     capture: bool = True,
 ) -> Device:
@@ -193,7 +191,6 @@ def on(
             f"device {name!r} has no tensor cores for TF32; they come with compute capability 8.0."
         )
     forms = kernels.on(backend, name)
-    forms.propagate.storage = storage
     for linear in (forms.linear, forms.propagate.linear):
         linear.tensor_cores = tensor_cores
     return Device(name=name, xp=backend.xp, kernels=forms, capture=capture)

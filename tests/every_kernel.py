@@ -81,9 +81,9 @@ def propagate(form, rng):
         a, c = draws(rng, 2, 23, 6)
         out, r, inverse = form.project(a, c)
         form.project_adjoint(out, a, c, r, inverse)
-        options = _options_of(form)
-        for options.storage in ("bfloat16", "float16"):
-            _layer(form, rng, graph, 8, "projection", "state")
+        for storage in ("bfloat16", "float16"):
+            narrow = graph._replace(storage=storage)
+            _layer(form, rng, narrow, 8, "projection", "state")
     finally:
         kernels.SEGMENT = before
 

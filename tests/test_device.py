@@ -368,12 +368,11 @@ def test_unknown_and_absent_devices(name, message):
     assert str(error.value).count("\n") == 0
 
 
-def test_options_that_a_device_does_not_have():
-    with pytest.raises(DeviceError, match="has no storage or tensor_cores"):
-        device("cpu", storage="bfloat16")
-    with pytest.raises(DeviceError, match="storage cannot be 'int8'"):
-        device("cpu", storage="int8")
-    assert device("auto", storage="bfloat16").name in ("cpu", "cuda:0")
+def test_options_that_a_device_does_not_have(data):
+    with pytest.raises(DeviceError, match="has no tensor_cores to choose"):
+        device("cpu", tensor_cores=True)
+    with pytest.raises(DeviceError, match=r"exactly or in bfloat16, not in float16; wanted"):
+        PKEF("official", precision="fp16-gather", **SMALL).fit(data)
     old = Recorder()
     old.capability = 75
     with pytest.raises(DeviceError, match="no tensor cores for TF32"):
@@ -383,8 +382,7 @@ def test_options_that_a_device_does_not_have():
 @pytest.mark.parametrize(
     ("options", "fields", "sentence"),
     [
-        ({"storage": "bfloat16"}, {"d": 6}, "tables in bfloat16 need columns in fours, not d = 6"),
-        ({"storage": "float16"}, {"precision": "float64"}, "tables of float64 are stored exactly"),
+        ({}, {"precision": "bf16-gather", "d": 6}, "tables in bfloat16 need columns in fours"),
         (
             {"tensor_cores": True},
             {"precision": "float64", "fusion": "linear"},
@@ -411,9 +409,13 @@ def test_options_reach_the_kernels(data):
     fields = {**SMALL, "fusion": "linear", "epochs": 1}
     exact = PKEF("official", emulated(), **fields).fit(data)
     backend = emulated().kernels.backend
-    for options in ({"storage": "bfloat16"}, {"storage": "float16"}, {"tensor_cores": True}):
-        place = devices.on(backend, "emulator", capture=False, **options)
-        model = PKEF("official", place, **fields).fit(data)
+    for precision, tensor_cores in (
+        ("bf16-gather", False),
+        ("fp16-gather", False),
+        ("float32", True),
+    ):
+        place = devices.on(backend, "emulator", capture=False, tensor_cores=tensor_cores)
+        model = PKEF("official", place, precision=precision, **fields).fit(data)
         assert model.history[0]["loss"] == pytest.approx(exact.history[0]["loss"], rel=0.05)
         name = "user_embedding"
         assert parameters(model)[name].tobytes() != parameters(exact)[name].tobytes()

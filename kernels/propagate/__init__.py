@@ -79,7 +79,8 @@ class Adjacency(NamedTuple):
     indptr (N+1,) int32 rising from 0; indices (E,) int32, rising in a row, 0 ≤ i < N;
     scale_in, scale_out (N,) F; unit_in, unit_out say that the scale is all ones;
     self_loop 0 or 1; chunks (C+1,) int32: row bounds of pieces with about equal work;
-    storage, "exact" or "bfloat16": how the tables that its neighbour sums read are stored.
+    storage, "exact", "bfloat16" or (CUDA alone) "float16": how the tables that its neighbour sums
+    read are stored.
     """
 
     indptr: np.ndarray

@@ -125,14 +125,10 @@ def shape_of(d: int, dtype: np.dtype) -> Shape:
 
 
 class Form(Launchers):
-    """Launches propagate.cu; `storage` says how the tables that neighbour sums read are stored.
-
-    An adjacency whose own `storage` is not "exact" overrides it.
-    """
+    """Launches propagate.cu."""
 
     __all__ = ("layer", "layer_adjoint", "project", "project_adjoint", "spread")
     source, instances = SOURCE, INSTANCES
-    storage = "exact"
 
     def __init__(self, backend):
         super().__init__(backend)
@@ -153,19 +149,9 @@ class Form(Launchers):
             found = self._plans[key] = (alive, placed)
         return found[1]
 
-    def _storage_of(self, adjacency) -> str:
-        """The pattern's own storage if it has one, else the device's."""
-        return self.storage if adjacency.storage == "exact" else adjacency.storage
-
     def _stored_type(self, adjacency, dtype) -> str:
         """The kernels' name of how a table of this type is stored."""
-        if dtype == np.float32:
-            return STORED[self._storage_of(adjacency)]
-        if self.storage != "exact":
-            raise Unsupported(
-                f"tables of {dtype} are stored exactly; {self.storage} is for float32."
-            )
-        return "Same"
+        return STORED[adjacency.storage] if dtype == np.float32 else "Same"
 
     def _stored(self, adjacency, x):
         """The table x, as neighbour sums read it."""
@@ -174,7 +160,7 @@ class Form(Launchers):
             return x
         if x.shape[1] % 4:
             raise Unsupported(
-                f"tables in {self._storage_of(adjacency)} need columns in fours, not d = "
+                f"tables in {adjacency.storage} need columns in fours, not d = "
                 f"{x.shape[1]}; store them exactly, or choose another d."
             )
         y = self.xp.empty(x.shape, np.uint16)

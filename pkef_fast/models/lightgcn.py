@@ -56,5 +56,5 @@ class LightGcn(Pairwise):
         E = X = Z = self.table(parameters)
         for _ in range(self.config.layers):
             X = ops.spread(X, adjacency=graph)
-            Z = ops.add(Z, X)
-        return E, ops.scale(Z, factor=1 / (self.config.layers + 1))
+            Z = Z + X
+        return E, Z * (1 / (self.config.layers + 1))

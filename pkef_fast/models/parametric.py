@@ -138,7 +138,8 @@ class Parametric:
         """A behaviour's normalised adjacency in the model's node order, on the device."""
         if self.order is not None:
             interactions = graph.reordered(interactions, self.n_items, self.order.nodes)
-        settings = (normalization, self_loops, self.dtype, self.config.storage)
+        storage = self.device.check_storage(self.config.storage)
+        settings = (normalization, self_loops, self.dtype, storage)
         return self.device.place(graph.adjacency(interactions, self.n_items, *settings))
 
     def table(self, parameters: Mapping[str, Tensor]) -> Tensor:

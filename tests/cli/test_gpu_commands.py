@@ -86,20 +86,24 @@ def test_options_of_a_gpu_reach_its_kernels(gpu, shop, tmp_path):
     train(shop, tmp_path / "exact", "--device", "0", "--no-capture")
     assert gpu.captures == 0
     assert not any("Bf16" in name or "Half" in name or "tf32" in name for name in gpu.names)
-    for gather, stored in (("bfloat16", "Bf16"), ("float16", "Half")):
-        train(shop, tmp_path / gather, "--device", "0", "--gather", gather)
+    for precision, stored in (("bf16-gather", "Bf16"), ("fp16-gather", "Half")):
+        out = tmp_path / precision
+        train(shop, out, "--device", "0", "--precision", precision)
         assert f"narrow<{stored}>" in gpu.names
-    gpu.names.clear()
-    train(shop, tmp_path / "precision", "--device", "0", "--precision", "bf16-gather")
-    assert "narrow<Bf16>" in gpu.names
+        gpu.names.clear()
+        call("train", "--resume", out, "--epochs", 3, "--device", "0")  # the run keeps it
+        assert f"narrow<{stored}>" in gpu.names
     train(shop, tmp_path / "tf32", "--device", "0", "--tensor-cores", "--set", "fusion=linear")
     assert any(name.startswith("product_tf32") for name in gpu.names)
 
 
 def test_options_of_a_gpu_are_refused_on_the_cpu(shop, tmp_path):
-    for option in (("--gather", "bfloat16"), ("--tensor-cores",)):
+    for option, sentence in (
+        (("--precision", "fp16-gather"), "exactly or in bfloat16, not in float16"),
+        (("--tensor-cores",), "device 'cpu' has no tensor_cores to choose; CUDA has."),
+    ):
         result = train(shop, tmp_path / "run", "--device", "cpu", *option, code=2)
-        assert "device 'cpu' has no storage or tensor_cores to choose; CUDA has." in result.stderr
+        assert sentence in result.stderr
         assert not (tmp_path / "run").exists()
 
 

@@ -22,9 +22,10 @@ struct Pointers {
 
 __host__ __device__ constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
-// This thread's number among those of all blocks, in one dimension.
+// This thread's number among those of all blocks of THREADS.
+template <int THREADS>
 __device__ __forceinline__ int64 global_thread() {
-    return int64(blockIdx.x) * blockDim.x + threadIdx.x;
+    return int64(blockIdx.x) * THREADS + threadIdx.x;
 }
 
 // ---- vectors of N values that move as one load or store ------------------------------------

@@ -8,7 +8,7 @@ constexpr int THREADS = 256;  // four blocks a multiprocessor: 64 registers a th
 
 template <typename T>
 __global__ void __launch_bounds__(THREADS, 4) softmax(const T* x, T* y, int n, int s) {
-    const int64 row = global_thread();
+    const int64 row = global_thread<THREADS>();
     if (row >= n) return;
     x += row * s;
     y += row * s;
@@ -22,7 +22,7 @@ __global__ void __launch_bounds__(THREADS, 4) softmax(const T* x, T* y, int n, i
 template <typename T>
 __global__ void __launch_bounds__(THREADS, 4)
     softmax_adjoint(const T* d_y, const T* y, T* d_x, int n, int s) {
-    const int64 row = global_thread();
+    const int64 row = global_thread<THREADS>();
     if (row >= n) return;
     d_y += row * s;
     y += row * s;
@@ -35,7 +35,7 @@ __global__ void __launch_bounds__(THREADS, 4)
 template <typename T>
 __global__ void __launch_bounds__(THREADS, 4)
     mix(const T* weights, const T* parts, T* y, int n, int s, int d) {
-    const int64 size = int64(n) * d, at = global_thread();
+    const int64 size = int64(n) * d, at = global_thread<THREADS>();
     if (at >= size) return;
     weights += at / d * s;
     T total = 0;
@@ -47,7 +47,7 @@ template <typename T>
 __global__ void __launch_bounds__(THREADS, 4)
     mix_adjoint(const T* d_y, const T* weights, const T* parts, T* d_weights, T* d_parts, int n,
                 int s, int d) {
-    const int64 row = global_thread() / WARP;
+    const int64 row = global_thread<THREADS>() / WARP;
     const int lane = threadIdx.x % WARP;
     if (row >= n) return;  // a whole warp at once
     for (int i = 0; i < s; ++i) {

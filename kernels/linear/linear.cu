@@ -163,7 +163,7 @@ enum Kind { IDENTITY, RELU, LEAKY_RELU, SIGMOID };
 template <typename T>
 __global__ void __launch_bounds__(THREADS)
     activate(const T* x, T* y, int64 n, int kind, T slope) {
-    const int64 i = global_thread();
+    const int64 i = global_thread<THREADS>();
     if (i >= n) return;
     T value = x[i];
     if (kind == RELU) {
@@ -180,7 +180,7 @@ __global__ void __launch_bounds__(THREADS)
 template <typename T>
 __global__ void __launch_bounds__(THREADS)
     activate_adjoint(const T* d_y, const T* y, T* d_x, int64 n, int kind, T slope) {
-    const int64 i = global_thread();
+    const int64 i = global_thread<THREADS>();
     if (i >= n) return;
     T g = d_y[i];
     if (kind == RELU)
@@ -196,7 +196,7 @@ __global__ void __launch_bounds__(THREADS)
 template <typename T>
 __global__ void __launch_bounds__(THREADS)
     total(const T* a, const T* b, const T* c, T* y, int64 n) {
-    const int64 i = global_thread();
+    const int64 i = global_thread<THREADS>();
     if (i >= n) return;
     const T sum = a[i] + b[i];
     y[i] = c ? sum + c[i] : sum;

@@ -46,7 +46,7 @@ struct Table<float, Half> {
 
 template <typename As>
 __global__ void __launch_bounds__(THREADS) narrow(const float* x, uint16* y, int64 n) {
-    const int64 i = global_thread();
+    const int64 i = global_thread<THREADS>();
     if (i < n) y[i] = Table<float, As>::narrow(x[i]);
 }
 
@@ -505,7 +505,7 @@ __global__ void __launch_bounds__(THREADS)
 template <typename T>
 __global__ void __launch_bounds__(THREADS)
     add_fused(const T* fused, T fusion_scale, T* z_out, T* z_sum, int64 size) {
-    const int64 i = global_thread();
+    const int64 i = global_thread<THREADS>();
     if (i >= size) return;
     const T z = z_out[i] + fusion_scale * fused[i];
     z_out[i] = z;

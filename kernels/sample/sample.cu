@@ -5,7 +5,7 @@ constexpr int THREADS = 256;
 
 __global__ void __launch_bounds__(THREADS)
     philox(const uint32* counter, int n, uint32 key0, uint32 key1, uint32* words) {
-    const int i = global_thread();
+    const int i = int(global_thread<THREADS>());
     if (i >= n) return;
     counter += 4 * int64(i);
     words += 4 * int64(i);
@@ -21,7 +21,7 @@ __global__ void __launch_bounds__(THREADS)
 __global__ void __launch_bounds__(THREADS)
     epoch_numbers(int n_users, uint32 epoch, uint32 stream, uint32 key0, uint32 key1,
                   uint64* numbers) {
-    const int user = global_thread();
+    const int user = int(global_thread<THREADS>());
     if (user >= n_users) return;
     const uint4 w = philox4x32(make_uint4(user, 0, epoch, stream), make_uint2(key0, key1));
     numbers[user] = uint64(w.x) << 32 | w.y;
@@ -110,7 +110,7 @@ __global__ void __launch_bounds__(THREADS)
          const int64* offsets, int n, int64 size, uint32 key0, uint32 key1, uint32 step,
          uint32 term, int count, uint32 popular, uint32 batch, const uint32* bounds, int* rows,
          int* positives, int* negatives) {
-    const int i = global_thread() / WARP, lane = threadIdx.x % WARP;
+    const int i = int(global_thread<THREADS>()) / WARP, lane = threadIdx.x % WARP;
     if (i >= n) return;
     const Batch from = {indptr, indices, caps, users,                 n_items, n, step, term,
                         make_uint2(key0, key1), {popular, batch, bounds}};
@@ -137,7 +137,7 @@ __global__ void __launch_bounds__(THREADS)
         if (threadIdx.x == 0) *count = rows;
         return;
     }
-    const int slots = n * samples, slot = global_thread();
+    const int slots = n * samples, slot = int(global_thread<THREADS>());
     if (slot >= slots) return;
     const int i = slot / samples, d = slot % samples, user = users[i];
     const bool there = d < caps[user];
@@ -155,7 +155,7 @@ __global__ void __launch_bounds__(THREADS)
 // The users of batch clock[0] of an epoch, `size` of them, in batches of `batch`.
 __global__ void __launch_bounds__(THREADS)
     take_users(const int* epoch_users, const uint32* clock, int batch, int size, int* users) {
-    const int i = global_thread();
+    const int i = int(global_thread<THREADS>());
     if (i < size) users[i] = epoch_users[int64(clock[0]) * batch + i];
 }
 

@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(THREADS) over_block(const T* x, T* sum, T* sca
 
 // The same sum from memory, by every thread of every block.
 __global__ void __launch_bounds__(64) over_numbers(const double* x, int n, double* sum) {
-    sum[global_thread()] = sum_in_order<64>(x, n);
+    sum[global_thread<64>()] = sum_in_order<64>(x, n);
 }
 
 // out = sum over k of tables[k], four values a turn; n a multiple of 4.

@@ -20,11 +20,14 @@ from typing import Any
 
 import numpy as np
 
+from . import threads
 from .cuda import Backend, Unsupported, forms
 
 __all__ = ["OPERATIONS", "Kernels", "NoSuchDevice", "Unsupported", "load", "on"]
 
 OPERATIONS = ("sample", "propagate", "pairs", "pme", "bpr", "linear", "gate", "adam", "rank")
+
+threads.settle()  # before Numba is imported
 
 
 class NoSuchDevice(ValueError):

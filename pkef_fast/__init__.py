@@ -1,17 +1,25 @@
 """pkef-fast: multi-behaviour recommenders trained by hand-written kernels.
 
 >>> from pkef_fast import PKEF, load_dataset
+
+What stands here is imported when it is first asked for: Numba and SciPy take their time.
 """
 
-from .data import Dataset, load_dataset
-from .errors import DeviceError, InputError, PkefError, TrainingError
-from .evaluate.figures import Evaluation
-from .evaluate.lists import Recommendation
-from .models.pkef.config import PkefConfig
-from .models.pkef.presets import preset
-from .pkef import PKEF
-from .recommender import Recommender
-from .train.callbacks import Callback
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .data import Dataset, load_dataset
+    from .errors import DeviceError, InputError, PkefError, TrainingError
+    from .evaluate.figures import Evaluation
+    from .evaluate.lists import Recommendation
+    from .models.pkef.config import PkefConfig
+    from .models.pkef.presets import preset
+    from .pkef import PKEF
+    from .recommender import Recommender
+    from .train.callbacks import Callback
 
 __version__ = "0.1.0"
 
@@ -30,3 +38,32 @@ __all__ = [
     "load_dataset",
     "preset",
 ]
+
+# Where each name is defined; a test holds this to the imports above.
+_MODULES = {
+    "PKEF": "pkef",
+    "Callback": "train.callbacks",
+    "Dataset": "data",
+    "DeviceError": "errors",
+    "Evaluation": "evaluate.figures",
+    "InputError": "errors",
+    "PkefConfig": "models.pkef.config",
+    "PkefError": "errors",
+    "Recommendation": "evaluate.lists",
+    "Recommender": "recommender",
+    "TrainingError": "errors",
+    "load_dataset": "data",
+    "preset": "models.pkef.presets",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+    globals()[name] = value  # asked for once
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

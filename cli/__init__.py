@@ -1,27 +1,50 @@
 """The command line: a command parses, makes one library call, prints one result.
 
 stdout is the result (`--json`: its last line is one JSON object), stderr is progress. Errors of the
-user are one sentence and exit code 2.
+user are one sentence and exit code 2. A command's module is imported when it is called: `--help`
+and `--version` wait for no Numba.
 """
 
 from __future__ import annotations
 
+import importlib
+
 import click
 
+from .. import __version__
 from ..errors import PkefError
-from .bench import bench
-from .config import config
-from .data import data
-from .doctor import doctor
-from .evaluate import evaluate
-from .recommend import recommend
-from .rerank import rerank
-from .train import train
-from .tune import tune
+
+# Each command's module has its name; beside it, the first sentence of its help.
+COMMANDS = {
+    "train": "Train a model and evaluate it.",
+    "tune": "Search a model's fields by its validation items; the test items are never read.",
+    "rerank": "Learn to re-rank a finished run's model by what its users have touched.",
+    "evaluate": "Rank every item for every test user of a run's data set.",
+    "recommend": "Recommend items to users, by the data set's own ids.",
+    "data": "Look at data sets, and convert them.",
+    "config": "Print a preset as TOML, a comment for each field.",
+    "doctor": "Show versions, threads, devices and caches.",
+    "bench": "Time the stages of a training step and an evaluation on the CPU.",
+}
 
 
 class Commands(click.Group):
     """A group whose commands end in one sentence and exit code 2 when the input is at fault."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands' names."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context | None, name: str) -> click.Command | None:
+        """A command, imported now."""
+        if name not in COMMANDS:
+            return None
+        return getattr(importlib.import_module(f".{name}", __name__), name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands and what they do, none of them imported."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context):
         """Run a command, turning the library's errors for users into sentences."""
@@ -39,13 +62,9 @@ class Commands(click.Group):
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(package_name="pkef-fast", prog_name="pkef-fast")
+@click.version_option(__version__, prog_name="pkef-fast")
 def main() -> None:
     """Train multi-behaviour recommenders (PKEF) with hand-written kernels.
 
     `pkef-fast train` alone trains a small demonstration data set on the CPU.
     """
-
-
-for command in (train, tune, rerank, evaluate, recommend, data, config, doctor, bench):
-    main.add_command(command)

@@ -6,22 +6,36 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-from pathlib import Path
 
 import click
 
 from .. import __version__, kernels
+from ..device import set_threads
+from ..kernels import threads
 from .options import json_option
 from .output import print_json, print_table
 
 PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "click", "rich", "pyarrow", "cupy")
 
 
+MIB = 2**20
+
+
 @click.command()
+@click.option(
+    "--clear-cache",
+    is_flag=True,
+    help="Remove the compiled CPU kernels of all versions; they are compiled again when needed.",
+)
 @json_option
-def doctor(as_json):
+def doctor(clear_cache, as_json):
     """Show versions, threads, devices and caches."""
+    from ..kernels import compiled  # imports Numba
+
+    freed = compiled.clear() if clear_cache else None
     facts = _facts()
+    if freed is not None:
+        facts["removed"] = f"{freed / MIB:.1f} MiB of compiled kernels"
     if as_json:
         print_json(facts)
     else:
@@ -29,14 +43,13 @@ def doctor(as_json):
 
 
 def _facts() -> dict[str, str]:
-    import numba
-
     facts = {
         "pkef-fast": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "cores": str(os.cpu_count()),
-        "threads": str(numba.get_num_threads()),
+        "cores": f"{os.cpu_count()}, {threads.cores()} of them for this process",
+        "threads": str(set_threads(None)),
+        "waiting threads": _waiting(),
     }
     for name in PACKAGES:
         facts[name] = _version(name)
@@ -50,6 +63,11 @@ def _facts() -> dict[str, str]:
     return facts
 
 
+def _waiting() -> str:
+    """What decides how threads of libgomp wait for work."""
+    return ", ".join(f"{name}={os.environ[name]}" for name in threads.WAITING if name in os.environ)
+
+
 def _version(name: str) -> str:
     wanted = {name, f"{name}-cuda12x", f"{name}-cuda13x"}
     for candidate in sorted(wanted):
@@ -61,10 +79,12 @@ def _version(name: str) -> str:
 
 
 def _cache() -> str:
-    """Where Numba keeps compiled kernels, and how many files are there."""
-    import numba
+    """Where compiled CPU kernels are kept, how many, and what all versions' take."""
+    from ..kernels import compiled
 
-    folder = Path(numba.config.CACHE_DIR or Path(kernels.__file__).parent)
-    count = sum(1 for _ in folder.rglob("*.nbc"))
-    how = "NUMBA_CACHE_DIR" if numba.config.CACHE_DIR else "beside the kernels"
-    return f"{folder} ({how}), {count} compiled kernels"
+    folder = compiled.folder()
+    if folder is None:
+        return f"none: {compiled.root()} cannot be written"
+    count, size = compiled.kept()
+    how = " (NUMBA_CACHE_DIR)" if os.environ.get("NUMBA_CACHE_DIR") else ""
+    return f"{folder}{how}, {count} compiled kernels; all versions' take {size / MIB:.1f} MiB"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import InputError
 from ..evaluate.protocols import PROTOCOLS
 from ..models import MODELS
-from ..recommender import Recommender
+
+if TYPE_CHECKING:
+    from ..recommender import Recommender
 
 
 def dataset_options(default: str | None) -> Callable:
@@ -48,7 +50,9 @@ device_option = click.option(
     show_default=True,
     help="cpu, a GPU as 0 or cuda:0, or auto: the first GPU if there is one, else cpu.",
 )
-threads_option = click.option("--threads", type=int, help="CPU threads [default: all cores].")
+threads_option = click.option(
+    "--threads", type=int, help="CPU threads [default: the cores that this process may use]."
+)
 model_option = click.option(
     "--model",
     metavar="|".join(MODELS),

@@ -35,8 +35,9 @@ from llvmlite import binding as llvm
 from .. import __version__
 
 NAME = "pkef-fast"
-FOLDERS_KEPT = 4  # of all versions and machines that share a home, those used last
+FOLDERS_KEPT = 8  # of all versions and machines that share a home, those used last
 SOURCES = Path(__file__).parent
+NOT_COMPILED = ("cuda", "cuda.py", "compiled.py", "threads.py")  # sources that no CPU kernel holds
 
 log = logging.getLogger(__name__)
 
@@ -70,10 +71,11 @@ def keep(kernel: Any) -> Any:
     if place is None:
         return kernel
     nothing = kernel._cache
-    with _cache_dir(place):
+    with _cache_dir(place), suppress(RuntimeError):  # Numba finds no place at all
         kernel.enable_caching()
     found = kernel._cache
-    if not Path(found.cache_path).is_relative_to(place):  # Numba's next choice is beside the source
+    if found is nothing or not Path(found.cache_path).is_relative_to(place):
+        # Numba's next choice would be beside the source.
         kernel._cache = nothing
         return kernel
     _forgive(found)
@@ -128,8 +130,9 @@ def _key() -> str:
         features = llvm.get_host_cpu_features().flatten()
     digest = hashlib.blake2b(features.encode(), digest_size=6)
     for path in sorted(SOURCES.rglob("*.py")):
-        digest.update(str(path.relative_to(SOURCES)).encode())
-        digest.update(path.read_bytes())
+        parts = path.relative_to(SOURCES).parts
+        if not set(parts) & set(NOT_COMPILED):
+            digest.update("/".join(parts).encode() + b"\0" + path.read_bytes() + b"\0")
     python = platform.python_version_tuple()
     return "-".join(
         (

@@ -1,6 +1,6 @@
 """How the CPU kernels are compiled: one place for the options they share.
 
-    @serial()  @parallel(fastmath=FAST)  @inlined()     like `numba.njit` with options
+@serial()  @parallel(fastmath=FAST)  @inlined()     like `numba.njit` with options
 """
 
 from __future__ import annotations

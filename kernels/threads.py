@@ -35,9 +35,7 @@ def cores() -> int:
     return max(1, min(_affinity(), math.ceil(min(quota(), _affinity()))))
 
 
-def quota(
-    mount: Path = Path("/sys/fs/cgroup"), groups: Path = Path("/proc/self/cgroup")
-) -> float:
+def quota(mount: Path = Path("/sys/fs/cgroup"), groups: Path = Path("/proc/self/cgroup")) -> float:
     """How many cores' time the control groups grant (cgroup v1 or v2); inf where unbounded."""
     least = math.inf
     try:

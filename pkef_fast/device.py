@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 
 from . import kernels
 from .errors import DeviceError
+from .kernels import threads
 
 GIB = 2**30
 TF32_FROM = 80  # compute capability
@@ -197,16 +199,17 @@ def on(
 
 
 def set_threads(count: int | None) -> int:
-    """Let the CPU kernels use `count` threads (None: all cores); returns the number in use.
+    """Let the CPU kernels use `count` threads; returns the number in use.
 
-    Results do not depend on it.
+    None is as many as this process has cores: its affinity and its control group's quota decide,
+    or the user's NUMBA_NUM_THREADS. Results do not depend on it.
     """
     import numba
 
-    if count is not None:
-        if not 1 <= count <= numba.config.NUMBA_NUM_THREADS:
-            raise DeviceError(
-                f"threads must be from 1 to {numba.config.NUMBA_NUM_THREADS} here, not {count}."
-            )
-        numba.set_num_threads(count)
-    return numba.get_num_threads()
+    most = numba.config.NUMBA_NUM_THREADS
+    if count is None:
+        count = most if "NUMBA_NUM_THREADS" in os.environ else min(threads.cores(), most)
+    if not 1 <= count <= most:
+        raise DeviceError(f"threads must be from 1 to {most} here, not {count}.")
+    numba.set_num_threads(count)
+    return count

@@ -8,7 +8,6 @@ D^-½ A D^-½; with self-loops A + I and D + 1).
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..data.dataset import Csr
 from ..data.patterns import keys_of, pattern
@@ -43,6 +42,8 @@ def _scales(degrees, normalization: str):
 
 def reordered(csr: Csr, n_columns: int, nodes: np.ndarray) -> Csr:
     """A U × I pattern with user nodes[u] in row u and item nodes[U + i] − U in column i."""
+    import scipy.sparse as sp  # half of this package's import, and needed for graphs alone
+
     n_rows = len(csr.indptr) - 1
     ones = np.ones(len(csr.indices), np.int8)
     matrix = sp.csr_matrix((ones, csr.indices, csr.indptr), shape=(n_rows, n_columns))

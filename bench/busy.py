@@ -133,7 +133,7 @@ def machine() -> str:
     """The processor, its cores and what runs on them."""
     name = platform.processor() or platform.machine()
     with contextlib.suppress(OSError), open("/proc/cpuinfo") as lines:
-        name = next((line.partition(": ")[2].strip() for line in lines if "model name" in line))
+        name = next(line.partition(": ")[2].strip() for line in lines if "model name" in line)
     return (
         f"{datetime.date.today()}, {name}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, Numba {numba.__version__}"
@@ -143,7 +143,7 @@ def machine() -> str:
 def table(found: dict[tuple[str, str], list[float]], cases: list[str], variants: list[str]) -> str:
     """Markdown: for each case and variant the median run, the slowest by it, and all runs."""
     lines = [
-        "| beside | threads wait | ms a step | ÷ better of libgomp, passive | max ÷ median | runs |",
+        "| beside | threads | ms a step | ÷ better of libgomp, passive | max ÷ median | runs |",
         "|---|---|---|---|---|---|",
     ]
     for case in cases:

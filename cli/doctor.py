@@ -11,7 +11,7 @@ import click
 
 from .. import __version__, kernels
 from ..device import set_threads
-from ..kernels import threads
+from ..kernels import threads, waiting
 from .options import json_option
 from .output import print_json, print_table
 
@@ -64,8 +64,9 @@ def _facts() -> dict[str, str]:
 
 
 def _waiting() -> str:
-    """What decides how threads of libgomp wait for work."""
-    return ", ".join(f"{name}={os.environ[name]}" for name in threads.WAITING if name in os.environ)
+    """What decides how the kernels' threads wait for each other."""
+    chosen = [f"{name}={os.environ[name]}" for name in waiting.SETTINGS if name in os.environ]
+    return ", ".join(chosen) or "spinning where cores are free, else asleep"
 
 
 def _version(name: str) -> str:

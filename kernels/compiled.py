@@ -37,7 +37,8 @@ from .. import __version__
 NAME = "pkef-fast"
 FOLDERS_KEPT = 8  # of all versions and machines that share a home, those used last
 SOURCES = Path(__file__).parent
-NOT_COMPILED = ("cuda", "cuda.py", "compiled.py", "threads.py")  # sources that no CPU kernel holds
+# Sources that no CPU kernel holds.
+NOT_COMPILED = ("cuda", "cuda.py", "compiled.py", "threads.py", "waiting.py")
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
-"""How many threads the CPU kernels use, how these wait, and what a fork does to them.
+"""How many threads the CPU kernels use, and what a fork does to them; `waiting` is how they wait.
 
-`settle` runs when the kernels' package is imported, before Numba and its OpenMP library are. It
-speaks to both through environment variables, and leaves those alone that the user has set.
+`settle` runs when the kernels' package is imported, before Numba is, which it tells how many
+through an environment variable; it leaves the user's own alone.
 """
 
 from __future__ import annotations
@@ -13,19 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DeviceError
-
-# How often a thread of libgomp looks for work before it sleeps (bench/results/busy.md). Its own
-# 300,000 looks are milliseconds, in which whoever could bring the work may be kept from running.
-SPINS = 10_000
-WAITING = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")  # a user's word on how threads wait
+from . import waiting
 
 _parallel: list[Any] = []  # kernels that start threads
 
 
 def settle() -> None:
-    """Let Numba use as many threads as this process has cores, and let them wait briefly."""
-    if not any(name in os.environ for name in WAITING):
-        os.environ["GOMP_SPINCOUNT"] = str(SPINS)
+    """Let Numba use as many threads as this process has cores."""
     if "numba" not in sys.modules and cores() < _affinity():  # Numba counts the latter itself
         os.environ.setdefault("NUMBA_NUM_THREADS", str(cores()))
 
@@ -57,7 +51,18 @@ def quota(mount: Path = Path("/sys/fs/cgroup"), groups: Path = Path("/proc/self/
 
 
 def guard(kernel: Any) -> Any:
-    """Note that a kernel starts threads, which are lost where the process forks."""
+    """Note that a kernel starts threads: these learn to wait, and are lost where a process forks.
+
+    Numba's dispatcher asks for a compiled form at the first call alone, so later ones cost nothing.
+    """
+    compile_for = kernel._compile_for_args
+
+    def first_call(*arguments: Any, **named: Any) -> Any:
+        result = compile_for(*arguments, **named)
+        waiting.watch()
+        return result
+
+    kernel._compile_for_args = first_call
     _parallel.append(kernel)
     return kernel
 

@@ -248,11 +248,7 @@ def test_a_gpu_that_is_not_there_is_one_sentence():
 
 
 def test_every_command_has_help_with_an_example():
-    names = [[name] for name in main.list_commands(None) if name != "data"] + [
-        ["data"],
-        ["data", "info"],
-    ]
-    for words in names:
+    for words in (*([name] for name in main.list_commands(None)), ["data", "info"]):
         text = call(*words, "--help").stdout
         assert len(text) > 150, words
 

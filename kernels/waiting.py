@@ -26,7 +26,7 @@ from typing import Any
 SETTINGS = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")  # a user's word on how threads wait
 LOOK_SECONDS = 0.1
 REST_SECONDS = 1.0  # between looks while the process computes nothing
-LATE = 0.05  # share of a look's time that threads were kept waiting: above it the machine is busy
+LATE = 0.1  # share of a look's time that threads were kept waiting: above it the machine is busy
 CALM_SECONDS = 1.0  # threads spin again after so long without being late
 
 _watcher: threading.Thread | None = None

@@ -1,7 +1,7 @@
 """Tests and benchmarks meet the package as it is installed, editable or from a wheel.
 
 `python -m pytest` puts this folder first on the import path, and Python does so for children that
-start here. The folder `pkef_fast/` in it is half a package (`kernels/` and `cli/` lie beside it), and
+start here. Its folder `pkef_fast/` is half a package (`kernels/` and `cli/` lie beside it), and
 would hide an installed one.
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import os
 import re
 import shutil
 import subprocess
@@ -19,8 +20,11 @@ from pkef_fast.cli import main
 ROOT = Path(__file__).parent.parent
 
 
-def test_the_wheel_holds_the_rooms_under_their_names(tmp_path):
-    source = tmp_path / "source"
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A folder with the package installed in it from a wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
     source.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE", "pkef_fast", "kernels", "cli"):
         path = ROOT / name
@@ -29,26 +33,69 @@ def test_the_wheel_holds_the_rooms_under_their_names(tmp_path):
         else:
             shutil.copy(path, source / name)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    subprocess.run([*pip, "wheel", "-q", "--no-deps", "-w", tmp_path, source], check=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    site = tmp_path / "site"
+    subprocess.run([*pip, "wheel", "-q", "--no-deps", "-w", folder, source], check=True)
+    (wheel,) = folder.glob("*.whl")
+    site = folder / "site"
     subprocess.run([*pip, "install", "-q", "--no-deps", "--target", site, wheel], check=True)
+    return site
+
+
+def installed(site, code, **environment):
+    """What code prints that meets the package of this folder."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, sys.argv[1])\n{code}", site],
+        env=os.environ | environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.splitlines()
+
+
+def test_the_wheel_holds_the_rooms_under_their_names(site):
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
         "import pkef_fast.kernels, pkef_fast.cli\n"
         "pkef_fast.kernels.load('reference')\n"
         "print(pkef_fast.kernels.__file__); print(pkef_fast.cli.__file__)"
     )
-    printed = subprocess.run(
-        [sys.executable, "-I", "-c", code, site], check=True, capture_output=True, text=True
-    ).stdout.splitlines()
-    assert printed == [
+    assert installed(site, code) == [
         str(site / "pkef_fast" / "kernels" / "__init__.py"),
         str(site / "pkef_fast" / "cli" / "__init__.py"),
     ]
     assert (site / "pkef_fast" / "py.typed").exists()
     assert not (site / "kernels").exists()
     assert not (site / "cli").exists()
+
+
+def test_the_wheel_lists_every_room():
+    listed = re.findall(r'^    "(pkef_fast[.\w]*)",$', (ROOT / "pyproject.toml").read_text(), re.M)
+    top = {"pkef_fast": "pkef_fast", "kernels": "pkef_fast.kernels", "cli": "pkef_fast.cli"}
+    found = {
+        ".".join([name, *path.parent.relative_to(ROOT / folder).parts])
+        for folder, name in top.items()
+        for path in (ROOT / folder).rglob("__init__.py")
+    }
+    assert set(listed) == found
+
+
+def test_kernels_of_an_installed_package_leave_nothing_beside_it(site, tmp_path):
+    # pip removes what it has installed, and the bytecode of that. Anything more would stay, and its
+    # folder would hide a later editable install.
+    def files():
+        return {path for path in site.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+
+    before = files()
+    code = (
+        "import numpy as np\n"
+        "from pkef_fast.kernels.bpr import cpu\n"
+        "print(cpu.__file__, cpu.bpr(np.zeros(4, np.float32))[0] > 0.69)"
+    )
+    for environment in ({"XDG_CACHE_HOME": str(tmp_path)}, {"XDG_CACHE_HOME": "/dev/null"}):
+        environment["NUMBA_CACHE_DIR"] = ""
+        printed = installed(site, code, TMPDIR=str(tmp_path), **environment)
+        assert printed == [f"{site / 'pkef_fast' / 'kernels' / 'bpr' / 'cpu.py'} True"]
+        assert files() == before
+    assert list(tmp_path.rglob("*.nbc"))
 
 
 def test_every_operation_has_a_contract_a_test_and_a_benchmark():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -33,7 +34,7 @@ def test_help_and_version_import_nothing_heavy(words):
 
 
 def test_every_public_name_is_where_type_checkers_look_for_it():
-    tree = ast.parse(open(pkef_fast.__file__).read())
+    tree = ast.parse(Path(pkef_fast.__file__).read_text())
     (block,) = (one for one in tree.body if isinstance(one, ast.If))
     imported = {name.name: one.module for one in block.body for name in one.names}
     assert imported == pkef_fast._MODULES
@@ -53,8 +54,6 @@ def test_a_commands_sentence_in_the_list_is_its_own(name):
 
 
 def test_the_list_has_every_command_module():
-    from pathlib import Path
-
     folder = Path(main.__class__.get_command.__code__.co_filename).parent
     helpers = {"__init__", "__main__", "options", "output"}
     assert {path.stem for path in folder.glob("*.py")} - helpers == set(COMMANDS)

@@ -43,12 +43,14 @@ def doctor(clear_cache, as_json):
 
 
 def _facts() -> dict[str, str]:
+    import numba
+
     facts = {
         "pkef-fast": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": f"{os.cpu_count()}, {threads.cores()} of them for this process",
-        "threads": str(set_threads(None)),
+        "threads": f"{set_threads(None)}, by Numba's layer {numba.threading_layer()!r}",
         "waiting threads": _waiting(),
     }
     for name in PACKAGES:

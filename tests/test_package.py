@@ -26,7 +26,12 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE", "pkef_fast", "kernels", "cli"):
+    # What a build of an earlier version left there.
+    old = source / "build" / "lib" / "pkef_fast" / "of_old.py"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    files = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
+    for name in (*files, "pkef_fast", "kernels", "cli"):
         path = ROOT / name
         if path.is_dir():
             shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -63,6 +68,7 @@ def test_the_wheel_holds_the_rooms_under_their_names(site):
         str(site / "pkef_fast" / "cli" / "__init__.py"),
     ]
     assert (site / "pkef_fast" / "py.typed").exists()
+    assert not (site / "pkef_fast" / "of_old.py").exists()
     assert not (site / "kernels").exists()
     assert not (site / "cli").exists()
 

@@ -196,7 +196,13 @@ static thread_local Worker* worker;
 static pthread_mutex_t report_lock = PTHREAD_MUTEX_INITIALIZER;
 static int stopped;
 static unsigned long long next_block, n_blocks;
-static char launch_end;  // stands for the end of all blocks
+static char block_start, launch_end;  // stand for what is before a block, and after all of them
+
+// ThreadSanitizer's fibers of earlier launches: making one takes most of a millisecond. A launch
+// takes each at most once, so that no two of its threads are one; more than these die with their
+// block, as each of them makes every later barrier a little slower.
+constexpr size_t SPARE_FIBERS = 4096;
+static std::vector<void*> spare_fibers, used_fibers;
 
 static Thread& self() { return *reinterpret_cast<Thread*>(view); }
 static bool watched() { return worker->launch->watched; }
@@ -454,6 +460,7 @@ void fence() {
 static void thread_main() {
     Worker& w = *worker;
     Thread& own = self();
+    if (watched()) __tsan_acquire(&block_start);  // a spare fiber knows only its last launch
     w.launch->kernel->run(w.launch->arguments);
     own.state = DONE;
     Warp& warp = w.warps[own.number / 32];
@@ -603,6 +610,21 @@ static void close_memory(Worker& w) {
     munmap(w.arena, SLOT * SHARED_SLOTS);
 }
 
+static void* take_fiber() {  // a watched launch has one worker: no lock
+    if (spare_fibers.empty()) return __tsan_create_fiber(0);
+    void* fiber = spare_fibers.back();
+    spare_fibers.pop_back();
+    return fiber;
+}
+
+static void leave_fiber(const Thread& t) {
+    // One that was stopped midway still has calls on ThreadSanitizer's record of its stack.
+    if (t.state == DONE && used_fibers.size() + spare_fibers.size() < SPARE_FIBERS)
+        used_fibers.push_back(t.fiber);
+    else
+        __tsan_destroy_fiber(t.fiber);
+}
+
 static void run_block(Worker& w, unsigned long long number) {
     const Launch& launch = *w.launch;
     const unsigned* g = launch.grid;
@@ -635,14 +657,15 @@ static void run_block(Worker& w, unsigned long long number) {
             char name[96];
             snprintf(name, sizeof name, "block (%u,%u,%u) thread %d", w.block[0], w.block[1],
                      w.block[2], i);
-            t.fiber = __tsan_create_fiber(0);
+            t.fiber = take_fiber();
             __tsan_set_fiber_name(t.fiber, name);
         }
     }
+    if (launch.watched) __tsan_release(&block_start);
     for (int i : w.order) enqueue(i);
     pass_on(w.context);
     if (launch.watched)
-        for (Thread& t : w.threads) __tsan_destroy_fiber(t.fiber);
+        for (Thread& t : w.threads) leave_fiber(t);
     if (!__atomic_load_n(&stopped, __ATOMIC_RELAXED)) close_slots();
 }
 
@@ -788,6 +811,8 @@ extern "C" void emu_launch(Launch* launch) {
         return;
     }
     stopped = 0;
+    spare_fibers.insert(spare_fibers.end(), used_fibers.begin(), used_fibers.end());
+    used_fibers.clear();
     next_block = 0;
     n_blocks = 1ull * launch->grid[0] * launch->grid[1] * launch->grid[2];
     for (int i = 0; i < launch->n_regions; ++i) open_region(launch->regions[i], launch->order == 1);

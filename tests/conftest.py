@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
+import background
 import pytest
 
 TESTS = Path(__file__).parent
@@ -32,6 +33,39 @@ def pytest_addoption(parser):
         default=str(TESTS / "fixtures"),
         help="folder with release_*.npz and exact_*.npz files to replay (default: tests/fixtures)",
     )
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "late(work): runs after all others; tests/background.py says why"
+    )
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.get_closest_marker("late") is not None)
+
+
+def pytest_collection_finish(session):
+    """Start what the late tests will ask for, and compile what the emulator will run."""
+    if session.config.option.collectonly:
+        return
+    if any(item.get_closest_marker("emulator") for item in session.items):
+        background.begin(emulator_libraries)
+    markers = (item.get_closest_marker("late") for item in session.items)
+    for work in dict.fromkeys(marker.kwargs["work"] for marker in markers if marker):
+        background.begin(work)
+
+
+def emulator_libraries() -> None:
+    from cuda_emulator.build import kernel_library
+    from pkef_fast.kernels.cuda import launchers
+
+    for one in launchers().values():
+        kernel_library(one.SOURCE, one.INSTANCES, "undefined", portable=False)
+
+
+def pytest_sessionfinish():
+    background.stop()
 
 
 @pytest.fixture(scope="session")

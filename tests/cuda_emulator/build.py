@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
 from pkef_fast.kernels.cuda import Instance, source_text
@@ -80,8 +81,16 @@ def compiled(text: str, flags: tuple[str, ...], *, suffix: str, parts: tuple[Pat
         "\0".join([version, *flags, headers, *map(str, parts), text]).encode()
     ).hexdigest()[:24]
     target = cache_folder() / f"{suffix}-{key}.so"
-    if target.exists():
-        return target
+    with _locks.setdefault(key, threading.Lock()):
+        if not target.exists():
+            _compile(program, flags, text, suffix, parts, target)
+    return target
+
+
+_locks: dict[str, threading.Lock] = {}
+
+
+def _compile(program, flags, text, suffix, parts, target) -> None:
     with tempfile.TemporaryDirectory(dir=cache_folder()) as beside:
         source, output = Path(beside) / f"{suffix}.cpp", Path(beside) / "out.so"
         source.write_text(text)
@@ -90,7 +99,6 @@ def compiled(text: str, flags: tuple[str, ...], *, suffix: str, parts: tuple[Pat
         if done.returncode:
             raise CompileError(f"{suffix} does not compile for the emulator:\n{done.stderr}")
         os.replace(output, target)
-    return target
 
 
 class CompileError(Exception):

@@ -6,6 +6,7 @@ import functools
 import json
 import re
 
+import background
 import numpy as np
 import pytest
 
@@ -130,7 +131,6 @@ def test_results_may_depend_on_the_order_where_that_is_declared():
     assert arguments[1][0] == 2  # that of the first order, ascending
 
 
-@functools.cache
 def races() -> dict:
     """What ThreadSanitizer says of each case, broken and repaired."""
     reason = tsan.why_not()
@@ -141,12 +141,15 @@ def races() -> dict:
     return json.loads(done.stdout)
 
 
+@pytest.mark.late(work=races)
 @pytest.mark.parametrize("case", RACES, ids=lambda case: case.name)
 def test_thread_sanitizer_finds_each_race(case):
-    said, _ = races()[case.name]
+    said, _ = background.result(races)[case.name]
     assert said is not None
     assert re.search(case.race, said), said
 
 
+@pytest.mark.late(work=races)
 def test_thread_sanitizer_raises_no_false_alarm():
-    assert {name: good for name, (_, good) in races().items() if good} == {}
+    found = background.result(races)
+    assert {name: good for name, (_, good) in found.items() if good} == {}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from pathlib import Path
 
+import background
 import every_kernel
 import pytest
 from recorder import Recorder
@@ -22,7 +22,6 @@ def test_the_list_of_operations_is_complete():
     assert set(every_kernel.EVERY) == set(OPERATIONS)
 
 
-@functools.cache
 def races() -> dict:
     """What ThreadSanitizer says of all operations, in a process of its own."""
     reason = tsan.why_not()
@@ -48,9 +47,10 @@ def test_the_way_of_a_gpu():
     assert all(found[one]["launched"] for one in found)
 
 
+@pytest.mark.late(work=races)
 @pytest.mark.parametrize("operation", [*OPERATIONS, "common"])
 def test_no_threads_race(operation):
-    found = races()[operation]
+    found = background.result(races)[operation]
     assert found["said"] is None
     if operation in OPERATIONS:
         assert set(found["launched"]) == every_kernel.functions(operation)

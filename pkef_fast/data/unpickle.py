@@ -215,7 +215,9 @@ def _stand_in(module: str, name: str) -> Any:
     return None if function is None else _Call(function)
 
 
-class _Unpickler(pickle.Unpickler):
+# The form in Python: that in C makes a table as long as the largest number that a file says it
+# keeps an object under, so 13 bytes can ask for 32 GiB. It is as fast where arrays are large.
+class _Unpickler(pickle._Unpickler):
     def __init__(self, file, path: Path, wanted: str):
         super().__init__(file, encoding="latin1")  # of Python 2; Python 3 writes no such strings
         self._path, self._wanted = path, wanted
@@ -291,7 +293,7 @@ def load(path: str | os.PathLike[str], wanted: str = "a pickle") -> Any:
     except (_Unusable, Inconsistent) as error:
         raise InputError(f"{path} holds {error}; wanted {wanted}.") from error
     except Exception as error:  # a damaged program may fail in any way
-        reason = str(error) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
             f"{path} cannot be read as a pickle ({reason}): it is damaged, cut short, or of "
             f"another kind; wanted {wanted}."

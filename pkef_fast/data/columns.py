@@ -130,4 +130,6 @@ def _decimal_times(cells):
 
 def _dates(cells):
     texts = [cell.strip().removesuffix("Z") for cell in cells]
+    if not all("-" in text[1:] for text in texts):  # NumPy takes 3 for a year and "" for no time
+        raise ValueError("not all are dates")
     return np.array(texts, dtype="datetime64[us]").astype(np.int64)

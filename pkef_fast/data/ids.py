@@ -30,7 +30,7 @@ class Ids:
         """The number of an id; InputError for an unknown one."""
         text = str(wanted)
         if self.ids is None:
-            if text.isdigit() and int(text) < self.count:
+            if text.isascii() and text.isdigit() and int(text) < self.count:
                 return int(text)
             raise InputError(
                 f"{self.kind} {wanted!r} is unknown; data set {self.dataset!r} has {self.kind}s 0 "

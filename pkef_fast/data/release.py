@@ -17,6 +17,7 @@ from ..errors import InputError
 from . import checks, unpickle
 from .dataset import Array, Dataset
 from .pickled import behaviors_in, find, read_matrices
+from .sparse import Entries
 
 TRAIN, TEST = "trn_", "tst_int"
 
@@ -55,8 +56,9 @@ def _held_out(path: Path, n_users: int, n_items: int) -> tuple[Array, Array]:
     content = unpickle.load(path, kind)
     if isinstance(content, np.ndarray) and content.ndim == 1:
         content = content.tolist()
-    if not isinstance(content, (list, tuple)):
-        raise InputError(f"{path} holds a {type(content).__name__}; wanted {kind}.")
+    if not isinstance(content, (list, tuple)) or isinstance(content, Entries):
+        found = "sparse matrix" if isinstance(content, Entries) else type(content).__name__
+        raise InputError(f"{path} holds a {found}; wanted {kind}.")
     if len(content) != n_users:
         raise InputError(f"{path} has {len(content)} entries; wanted {n_users}, one a user.")
     rows = [_items(entry) for entry in content]

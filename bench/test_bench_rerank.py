@@ -13,10 +13,10 @@ import pytest
 
 from pkef_fast.device import device
 from pkef_fast.evaluate.rankers import TableRanker
+from pkef_fast.kernels.candidates import Weights
 from pkef_fast.kernels.rank import GatedScorer
 from pkef_fast.rerank import RerankConfig, Reranked
 from pkef_fast.rerank.reranker import funnel, graph_of
-from pkef_fast.rerank.score import Weights
 
 D = 64
 FORMS = ("model", "re-ranked")

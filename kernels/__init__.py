@@ -4,7 +4,8 @@ In the order in which the data of a training step passes them:
 
     sample → propagate → pairs → pme → bpr → (adjoints, backwards) → adam → rank
 
-`linear` and `gate` serve the fusion schemes and heads that need dense maps. An operation's
+`linear` and `gate` serve the fusion schemes and heads that need dense maps. The re-ranker's are
+`neighbours`, `candidates` and `reorder`, which have no CUDA form. An operation's
 `__init__.py` is its contract, `reference.py` the NumPy truth, `cpu.py` the Numba form, `cuda.py`
 with its `.cu` source the CUDA form; `cuda/` is what the CUDA forms share.
 """
@@ -13,8 +14,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, partial
 from types import ModuleType
 from typing import Any
 
@@ -23,9 +24,10 @@ import numpy as np
 from . import threads
 from .cuda import Backend, Unsupported, forms
 
-__all__ = ["OPERATIONS", "Kernels", "NoSuchDevice", "Unsupported", "load", "on"]
+__all__ = ["HOST_OPERATIONS", "OPERATIONS", "Kernels", "NoSuchDevice", "Unsupported", "load", "on"]
 
 OPERATIONS = ("sample", "propagate", "pairs", "pme", "bpr", "linear", "gate", "adam", "rank")
+HOST_OPERATIONS = ("neighbours", "candidates", "reorder")  # on NumPy's arrays only
 
 threads.settle()  # before Numba is imported
 
@@ -34,11 +36,27 @@ class NoSuchDevice(ValueError):
     """A device name that is unknown, or a device this machine does not have."""
 
 
+class _NotHere:
+    """Stands for an operation that a device has no form of: any use says so."""
+
+    def __init__(self, operation: str):
+        self._operation = operation
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what copies and inspection ask of any object
+            raise AttributeError(name)
+        raise Unsupported(
+            f"operation {self._operation!r} has no CUDA form; it works on NumPy's arrays, by the "
+            "kernels of cpu or reference."
+        )
+
+
 @dataclass(frozen=True)
 class Kernels:
     """All operations in one device's form, and the arrays that they work on.
 
-    Every form has the same functions and parameters. `xp` is the array module; `backend` launches
+    Every form has the same functions and parameters; those of HOST_OPERATIONS raise `Unsupported`
+    on a CUDA device. `xp` is the array module; `backend` launches
     and copies on a CUDA device, and is None where arrays are NumPy's and calls are done at once.
     """
 
@@ -52,6 +70,9 @@ class Kernels:
     gate: Any
     adam: Any
     rank: Any
+    neighbours: Any = field(default_factory=partial(_NotHere, "neighbours"))
+    candidates: Any = field(default_factory=partial(_NotHere, "candidates"))
+    reorder: Any = field(default_factory=partial(_NotHere, "reorder"))
     xp: ModuleType = np
     backend: Backend | None = None
 
@@ -78,7 +99,8 @@ def load(device: str) -> Kernels:
     """
     if device in ("reference", "cpu"):
         modules = {
-            name: importlib.import_module(f".{name}.{device}", __name__) for name in OPERATIONS
+            name: importlib.import_module(f".{name}.{device}", __name__)
+            for name in (*OPERATIONS, *HOST_OPERATIONS)
         }
         return Kernels(device=device, **modules)
     kind, _, number = device.partition(":")

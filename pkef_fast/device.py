@@ -36,6 +36,11 @@ class Device:
     capture: bool = False
 
     @property
+    def host(self) -> Device:
+        """Where NumPy's arrays are worked on: this device, or the CPU beside a GPU."""
+        return self if self.kernels.backend is None else device("cpu")
+
+    @property
     def fixed_shapes(self) -> bool:
         """Whether steps work on arrays of fixed shape, so that the host need not wait for sizes."""
         return self.kernels.backend is not None

@@ -105,7 +105,7 @@ def test_kernels_of_an_installed_package_leave_nothing_beside_it(site, tmp_path)
 
 
 def test_every_operation_has_a_contract_a_test_and_a_benchmark():
-    for operation in kernels.OPERATIONS:
+    for operation in (*kernels.OPERATIONS, *kernels.HOST_OPERATIONS):
         contract = importlib.import_module(f"pkef_fast.kernels.{operation}")
         assert contract.__doc__.startswith(f"{operation}: ")
         form = getattr(kernels.load("reference"), operation)

@@ -27,13 +27,6 @@ def pattern(rows: Array, columns: Array, n_users: int, n_items: int) -> Csr:
     return Csr(indptr, columns.astype(np.int32))
 
 
-def offsets(counts: Array) -> Array:
-    """(n + 1,) int64: where rows of these sizes start, and where the last one ends."""
-    result = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=result[1:])
-    return result
-
-
 def union(patterns: Sequence[Csr], n_items: int) -> Csr:
     """The pairs that are in any of the patterns."""
     rows = np.concatenate([row_of_each(csr) for csr in patterns])

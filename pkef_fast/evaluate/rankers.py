@@ -1,7 +1,8 @@
 """Rankers: what evaluation and recommendation ask of a model, however it makes its scores.
 
-Two ways: a few tables from which `kernels.rank` makes each score (`TableRanker`), or the scores of
-a block of users at a time (`BlockRanker`). Neither ever holds U × I scores.
+Two ways: a few tables from which `kernels.rank` makes each score (`TableRanker`), or something that
+is made for a block of users at a time (`BlockRanker`): the scores of a model (`RowsRanker`), or a
+re-ranked order (`rerank.Reranked`). None ever holds U × I scores.
 """
 
 from __future__ import annotations
@@ -95,6 +96,48 @@ class TableRanker:
 
 
 class BlockRanker:
+    """A `Ranker` that makes something costly for a block of distinct users at a time.
+
+    Subclasses make it, in `of`.
+
+    Parameters
+    ----------
+    n_items, width : int
+        Items; users of a block, which bounds the memory.
+    dtype : float type of the scores
+    """
+
+    def __init__(self, n_items: int, width: int, dtype: type = np.float32):
+        self.n_items, self.width, self.dtype = n_items, width, dtype
+
+    def of(self, users: Array) -> TableRanker:
+        """See `Ranker`."""
+        raise NotImplementedError
+
+    def scores(self, users: Array) -> Array:
+        """See `Ranker`."""
+        result = np.empty((len(users), self.n_items), self.dtype)
+        for places, rows, _, ranker in rankers_of_blocks(self, users):
+            result[places] = ranker.scores(rows)
+        return result
+
+    def ranks(self, users: Array, items: Array, seen: Csr) -> tuple[Array, Array]:
+        """See `Ranker`."""
+        rank, tied = np.zeros((2, len(users)), np.int32)
+        for places, rows, block, ranker in rankers_of_blocks(self, users):
+            rank[places], tied[places] = ranker.ranks(rows, items[places], rows_of(seen, block))
+        return rank, tied
+
+    def top_k(self, users: Array, k: int, seen: Csr) -> tuple[Array, Array]:
+        """See `Ranker`."""
+        items = np.full((len(users), k), -1, np.int32)
+        scores = np.full((len(users), k), -np.inf, self.dtype)
+        for places, rows, block, ranker in rankers_of_blocks(self, users):
+            items[places], scores[places] = ranker.top_k(rows, k, rows_of(seen, block))
+        return items, scores
+
+
+class RowsRanker(BlockRanker):
     """The ranker of a model that scores all items for a block of users at once.
 
     Parameters
@@ -102,9 +145,8 @@ class BlockRanker:
     block : callable
         (w,) distinct users, w ≤ width → (I, w) scores on the device.
     device : Device
-    n_items, width : int
-        Items; users of a block, which bounds the memory.
-    dtype : float type of the scores
+    n_items, width, dtype
+        See `BlockRanker`.
     """
 
     def __init__(
@@ -115,54 +157,31 @@ class BlockRanker:
         width: int,
         dtype: type = np.float32,
     ):
-        self.block, self.device, self.dtype = block, device, dtype
-        self.n_items, self.width = n_items, width
+        super().__init__(n_items, width, dtype)
+        self.block, self.device = block, device
 
     def of(self, users: Array) -> TableRanker:
         """See `Ranker`."""
         rows = self.device.xp.transpose(self.block(numbers(users)))
         return TableRanker(RowsScorer(rows), self.device)
 
-    def scores(self, users: Array) -> Array:
-        """See `Ranker`."""
-        result = np.empty((len(users), self.n_items), self.dtype)
-        for places, rows, ranker, _ in self._blocks(users):
-            result[places] = ranker.scores(rows)
-        return result
 
-    def ranks(self, users: Array, items: Array, seen: Csr) -> tuple[Array, Array]:
-        """See `Ranker`."""
-        rank, tied = np.zeros((2, len(users)), np.int32)
-        for places, rows, ranker, block in self._blocks(users):
-            rank[places], tied[places] = ranker.ranks(rows, items[places], rows_of(seen, block))
-        return rank, tied
+def rankers_of_blocks(
+    ranker: Ranker, users: Array
+) -> Iterator[tuple[Array, Array, Array, TableRanker]]:
+    """Users in blocks: places in `users`, their rows in the block, the block, its own ranker.
 
-    def top_k(self, users: Array, k: int, seen: Csr) -> tuple[Array, Array]:
-        """See `Ranker`."""
-        items = np.full((len(users), k), -1, np.int32)
-        scores = np.full((len(users), k), -np.inf, self.dtype)
-        for places, rows, ranker, block in self._blocks(users):
-            items[places], scores[places] = ranker.top_k(rows, k, rows_of(seen, block))
-        return items, scores
-
-    def _blocks(self, users: Array) -> Iterator[tuple[Array, Array, TableRanker, Array]]:
-        """Places in `users`, their rows in a block, the block's ranker and users."""
-        for places, rows, block in blocks(users, self.width):
-            yield places, rows, self.of(block), block
-
-
-def blocks(users: Array, width: int) -> Iterator[tuple[Array, Array, Array]]:
-    """Users in blocks of so many distinct ones: places in `users`, their rows in the block, block.
-
-    Each place is in one block.
+    A block has at most `ranker.width` distinct users, rising; each place is in one block.
     """
     distinct, number = np.unique(users, return_inverse=True)
     order = np.argsort(number, kind="stable")
+    width = ranker.width
     bounds = np.searchsorted(number[order], np.arange(0, len(distinct) + width, width))
     starts = range(0, len(distinct), width)
     for start, first, last in zip(starts, bounds[:-1], bounds[1:], strict=False):
         places = order[first:last]
-        yield places, numbers(number[places] - start), numbers(distinct[start : start + width])
+        block = numbers(distinct[start : start + width])
+        yield places, numbers(number[places] - start), block, ranker.of(block)
 
 
 def numbers(values: Array) -> Array:

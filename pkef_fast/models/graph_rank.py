@@ -28,7 +28,7 @@ from ..data.dataset import Array, Csr, Dataset
 from ..data.patterns import row_of_each, rows_of
 from ..device import Device
 from ..errors import InputError, did_you_mean
-from ..evaluate.rankers import BlockRanker
+from ..evaluate.rankers import RowsRanker
 from ..graph import adjacency as graph
 
 WIDTH = 256  # users of a block; a CPU takes half the time of 64: wide rows cost less a value
@@ -142,9 +142,9 @@ class GraphRank:
         """What makes this model again, together with config and data."""
         return {"rounds": self.rounds}
 
-    def ranker(self) -> BlockRanker:
+    def ranker(self) -> RowsRanker:
         """Ranks by the target's scores."""
-        return BlockRanker(
+        return RowsRanker(
             lambda users: self.stages(users)[-1], self.device, self.n_items, WIDTH, self.dtype
         )
 

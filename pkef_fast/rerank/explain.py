@@ -101,7 +101,7 @@ def _shares(ranker: Reranked, features: Array, places: list[int]) -> list[list[f
         mixed = np.tile(average, (len(places), 1)).astype(np.float32)
         for group in chosen:
             mixed[:, own[group]] = features[places][:, own[group]]
-        values[chosen] = ranker.learned(mixed).astype(np.float64)
+        values[chosen] = ranker.f(mixed).astype(np.float64)
     result = np.zeros((len(places), len(GROUPS)))
     for order in itertools.permutations(range(len(GROUPS))):
         for n, group in enumerate(order):

@@ -15,20 +15,19 @@ g is the graph ranking's second order, c_s = α_s β^{K−s} with α_1 = α + β
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from ..data.dataset import Array, Csr, Dataset
-from ..data.patterns import offsets, rows_of
-from ..evaluate.rankers import TableRanker
-from .describe import describe, lanes
+from ..data.patterns import rows_of
+from ..device import Device, device
+from ..evaluate.rankers import Survey, TableRanker
+from ..kernels.candidates import LANES, Form, Graph, Limits, Soon, n_sums
 from .neighbours import Neighbours, Stacked, neighbours, stacked
-from .nominate import LANES, count_new, nominate
-from .score import Form
-from .sessions import Sessions, columns_of, sessions
+from .sessions import columns_of, sessions
 
 TASTE, FUNNEL, POPULARITY = "taste", "funnel", "popularity"
 GROUPS = (TASTE, FUNNEL, POPULARITY)
@@ -89,23 +88,6 @@ class Candidates(NamedTuple):
         return result
 
 
-class Limits(NamedTuple):
-    """How many candidates each source gives."""
-
-    graph: int
-    alike: int
-    model: int
-    soon: int = 0
-
-
-class _Graph(NamedTuple):
-    items: Array  # (I, n) uint32: neighbours; I, which is no item, where there are fewer
-    choosing: Array  # (I, (K + 1)·n): a list's Σ_{s≤a≤b} T_ab for each s, and its T_11
-    values: Array  # (I·n, W): T_ab, K − 1 times T_11, Σ_{s≤a≤b} T_ab for each s, Σ_ab T_ab, 0 …
-    stages: Array  # (K,) c_s
-    known: Array  # (I, K + K(K−1)/2): log(1 + train interactions), logs of their ratios
-
-
 @dataclass
 class Funnel:
     """What all users' features are made from: a data set's train interactions.
@@ -118,6 +100,8 @@ class Funnel:
     limits : Limits
     alpha, beta : float
         Of the graph ranking.
+    host : Device
+        Whose kernels make them; its arrays are NumPy's.
     """
 
     dataset: Dataset
@@ -125,13 +109,14 @@ class Funnel:
     limits: Limits
     alpha: float
     beta: float
+    host: Device = field(default_factory=device)
 
     @cached_property
-    def graph(self) -> _Graph:
+    def graph(self) -> Graph:
         """The lists and counts."""
         data, K = self.dataset, len(self.dataset.behaviors)
-        width = -(-lanes(K) // LANES) * LANES
-        near: Neighbours = neighbours(data, self.most, 4 * (width + K + 2))
+        width = -(-n_sums(K) // LANES) * LANES
+        near: Neighbours = neighbours(data, self.most, self.host, 4 * (width + K + 2))
         sizes = np.diff(near.indptr)
         n = -(-max(int(sizes.max(initial=0)), 1) // LANES) * LANES
         by_pair = near.values.reshape(-1, K, K)
@@ -145,7 +130,7 @@ class Funnel:
         items = np.full((data.n_items, n), data.n_items, np.uint32)
         items[there] = near.items
         values = np.zeros((data.n_items, n, width), np.float32)
-        values[there, : lanes(K)] = np.concatenate(
+        values[there, : n_sums(K)] = np.concatenate(
             [near.values, np.repeat(first, K - 1, axis=1), from_stage, total], axis=1
         )
         choosing = np.zeros((data.n_items, K + 1, n), np.float32)
@@ -159,7 +144,7 @@ class Funnel:
         ratios = [
             np.log((counts[:, b] + 0.5) / (counts[:, a] + 1)) for b in range(K) for a in range(b)
         ]
-        return _Graph(
+        return Graph(
             items,
             choosing.reshape(data.n_items, -1),
             values.reshape(-1, width),
@@ -173,9 +158,9 @@ class Funnel:
         return stacked(self.dataset.interactions)
 
     @cached_property
-    def soon(self) -> Sessions:
+    def soon(self) -> Soon:
         """What times add."""
-        return sessions(self.dataset, self.most)
+        return sessions(self.dataset, self.most, self.host)
 
     @cached_property
     def columns(self) -> list[Feature]:
@@ -189,69 +174,22 @@ class Funnel:
 
     def block(self, users: Array, base: TableRanker) -> Candidates:
         """Candidates and features of users (w,), whom `base` ranks by their places."""
-        indptr, items, features, _ = self._described(users, base, None)
-        return Candidates(indptr, items, features)
+        return Candidates(*self.host.kernels.candidates.describe(*self._asked(users, base)))
 
     def scored(self, users: Array, base: TableRanker, form: Form) -> tuple[Csr, Array]:
         """Candidates of users (w,) as rows of items, and their f (C,)."""
-        indptr, items, _, result = self._described(users, base, form)
-        return Csr(indptr, items), result
+        asked = self._asked(users, base)
+        indptr, items, f = self.host.kernels.candidates.score(*asked, form)
+        return Csr(indptr, items), f
 
-    def _described(self, users: Array, base: TableRanker, form: Form | None):
-        """indptr, items, and either features (form None) or f."""
+    def _asked(
+        self, users: Array, base: TableRanker
+    ) -> tuple[Array, Stacked, Graph, Soon, Csr, Survey]:
+        """What `kernels.candidates` describes: who, from which lists, and what `base` says."""
         users = np.ascontiguousarray(users, np.int32)
-        first = self._nominated(users)
+        tables = self.own, self.graph, self.soon
+        nominated = Csr(*self.host.kernels.candidates.nominate(users, *tables, self.limits))
         places = np.arange(len(users), dtype=np.int32)
         bought = rows_of(self.dataset.interactions[-1], users)
-        found = base.survey(places, self.limits.model, bought, first)
-        more = np.zeros(len(users), np.int64)
-        count_new(*first, found.items, self.dataset.n_items, more)
-        indptr = first.indptr + offsets(more)
-        count, width = int(indptr[-1]), self.width
-        items = np.empty(count, np.int32)
-        features = np.empty((0 if form else count, width), np.float32)
-        result = np.empty(count if form else 0, np.float32)
-        describe(
-            users,
-            self.own,
-            self.graph,
-            self.soon,
-            len(self.dataset.behaviors),
-            width,
-            *first,
-            found.asked,
-            found.items,
-            found.scores,
-            indptr,
-            np.log1p(np.arange(np.diff(indptr).max(initial=0) + 1, dtype=np.float32)),
-            tuple(form or Form.empty(width)),
-            items,
-            features,
-            result,
-        )
-        return indptr, items, features, result
-
-    def _nominated(self, users: Array) -> Csr:
-        """Candidates before the model is asked, by rising number."""
-        data, K = self.dataset, len(self.dataset.behaviors)
-        own = np.zeros(len(users), np.int64)
-        for csr in data.interactions[:-1]:
-            own += csr.indptr[users + 1] - csr.indptr[users]
-        limits = self.limits
-        room = np.minimum(own + limits.graph + limits.alike + limits.soon, data.n_items)
-        starts = offsets(room)
-        counts = np.zeros(len(users), np.int64)
-        items = np.empty(starts[-1], np.int32)
-        nominate(
-            users,
-            self.own,
-            self.graph,
-            self.soon,
-            tuple(limits),
-            K,
-            starts,
-            counts,
-            items,
-        )
-        kept = np.arange(starts[-1]) - np.repeat(starts[:-1], room) < np.repeat(counts, room)
-        return Csr(offsets(counts), items[kept])
+        survey = base.survey(places, self.limits.model, bought, nominated)
+        return users, *tables, nominated, survey

@@ -18,9 +18,9 @@ from ..data.dataset import Array
 from ..device import Device
 from ..evaluate.figures import TOP, gains
 from ..kernels.adam import learning_rate
+from ..kernels.candidates import Form, Weights
 from ..tape import ops
 from ..tape.autograd import Op, Tensor, backward, expect
-from .score import Form, Weights, learned
 
 NOT_THERE = -1e9  # score of a place without a candidate: its share of a softmax is 0
 SCALE_FLOOR = 1e-6
@@ -184,7 +184,8 @@ class Learner:
                 decay = min(SMOOTH, step / (step + 10))  # the first steps are soon forgotten
                 for name, one in parameters.items():
                     smooth[name] += (1 - decay) * (one.data - smooth[name])
-            scores = learned(Form.of(self._weights(mean, scale, smooth)), check.features)
+            form = Form.of(self._weights(mean, scale, smooth))
+            scores = self.device.kernels.candidates.score_rows(check.features, form)
             found = mean_loss(check, scores)
             records.append(
                 {

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-import numba as nb
 import numpy as np
 
 from ..data.dataset import Array, Csr, Dataset
-from ..data.patterns import offsets, rows_of
+from ..data.patterns import rows_of
 from ..device import Device, device
 from ..errors import InputError
-from ..evaluate.rankers import Ranker, TableRanker, blocks, numbers
+from ..evaluate.rankers import BlockRanker, Ranker, TableRanker, numbers, rankers_of_blocks
 from ..holdout.leave_out import LeftOut, draw, hidden
-from ..kernels.jit import parallel
+from ..kernels.candidates import Form, Limits, Weights
 from ..kernels.rank import RowsScorer
 from ..models.graph_rank import PRESETS as GRAPHS
 from .config import RerankConfig
-from .funnel import Candidates, Funnel, Limits
+from .funnel import Candidates, Funnel
 from .learner import Learner, Questions, ndcg, together
-from .score import Form, Weights, learned
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,9 @@ class Reranker:
     graph: dict[str, float]
     report: dict[str, Any] = field(default_factory=dict)
 
-    def ranker(self, base: Ranker, dataset: Dataset) -> Reranked:
-        """`base` re-ranked, for the train interactions of `dataset`."""
-        return Reranked(base, funnel(self.config, self.graph, dataset), self.weights)
+    def ranker(self, base: Ranker, dataset: Dataset, host: Device | None = None) -> Reranked:
+        """`base` re-ranked, for the train interactions of `dataset`, by the kernels of `host`."""
+        return Reranked(base, funnel(self.config, self.graph, dataset, host), self.weights)
 
     def facts(self) -> dict[str, Any]:
         """All but the arrays."""
@@ -64,10 +63,16 @@ class Reranker:
         return cls(config, weights, dict(facts["graph"]), dict(facts["report"]))
 
 
-def funnel(config: RerankConfig, graph: Mapping[str, float], dataset: Dataset) -> Funnel:
-    """Candidates and features from a data set's train interactions."""
+def funnel(
+    config: RerankConfig,
+    graph: Mapping[str, float],
+    dataset: Dataset,
+    host: Device | None = None,
+) -> Funnel:
+    """Candidates and features from a data set's train interactions, by the kernels of `host`."""
     limits = Limits(config.graph, config.alike, config.model, config.soon)
-    return Funnel(dataset, config.neighbours, limits, graph["alpha"], graph["beta"])
+    place = host or device("cpu")
+    return Funnel(dataset, config.neighbours, limits, graph["alpha"], graph["beta"], place)
 
 
 def graph_of(dataset: Dataset) -> dict[str, float]:
@@ -123,7 +128,7 @@ def learn(
         rest = hidden(dataset, left)
         ranker = base(rest, len(draws))
         on_stage(f"candidates of {len(left.users)} users{which}")
-        source = funnel(config, graph, rest)
+        source = funnel(config, graph, rest, host)
         found = questions(ranker, source, left)
         parts.append((left.users, found))
     users = np.concatenate([users for users, _ in parts])
@@ -197,29 +202,21 @@ def _some(left: LeftOut, order: Array, most: int) -> LeftOut:
 def questions(base: Ranker, source: Funnel, left: LeftOut) -> Questions:
     """Each left-out pair's user, with candidates that know nothing of it."""
     parts = []
-    for places, _, block in blocks(left.users, base.width):
-        found = source.block(block, base.of(block))
-        parts.append(
-            Questions(
-                found.indptr,
-                found.features,
-                found.places(left.items[places]),
-                np.zeros(len(found.items), np.float32),
-            )
-        )
+    for places, _, block, ranker in rankers_of_blocks(base, left.users):
+        found = source.block(block, ranker)
+        answers = found.places(left.items[places])
+        offsets = np.zeros(len(found.items), np.float32)
+        parts.append(Questions(found.indptr, found.features, answers, offsets))
     return together(parts)
 
 
 # ---- ranking ------------------------------------------------------------------------------------
 
 
-class Reranked:
+class Reranked(BlockRanker):
     """A `Ranker`: a user's candidates by f, then all other items in the order of `base`.
 
-    Scores are f for candidates, and below the least of these for the others. Ranks and lists do
-    not need them: only where a candidate is not what is asked for is the base asked for its order.
-    A base or an f whose numbers may not be finite is ranked by whole rows of scores, so that the
-    rules for such numbers hold.
+    Scores are f for candidates, and lie below the least of these for the others.
     """
 
     def __init__(self, base: Ranker, source: Funnel, weights: Weights):
@@ -229,197 +226,97 @@ class Reranked:
                 f"data set {source.dataset.name!r} gives {source.width}; wanted the data set that "
                 "it was learned on, with or without times as it was."
             )
-        self.base, self.source = base, source
-        self.width, self.form = base.width, Form.of(weights)
+        super().__init__(source.dataset.n_items, base.width, np.float64)
+        self.base, self.source, self.form = base, source, Form.of(weights)
 
-    def learned(self, features: Array) -> Array:
+    def f(self, features: Array) -> Array:
         """f of candidates (C, F): (C,) float32, each whatever the others."""
-        return learned(self.form, features)
+        return self.source.host.kernels.candidates.score_rows(features, self.form)
 
     def candidates(self, users: Array) -> tuple[Candidates, Array]:
         """Candidates of distinct users, and their f."""
         found = self.source.block(users, self.base.of(users))
-        return found, self.learned(found.features)
+        return found, self.f(found.features)
 
-    def of(self, users: Array) -> TableRanker:
+    def of(self, users: Array) -> RerankedBlock:
         """See `Ranker`."""
-        return TableRanker(RowsScorer(self.scores(users)), device("cpu"))
+        base = self.base.of(users)
+        return RerankedBlock(base, *self.source.scored(users, base, self.form), self.source.host)
 
-    def scores(self, users: Array) -> Array:
-        """See `Ranker`."""
-        result = np.empty((len(users), self.source.dataset.n_items))
-        for places, rows, block in blocks(users, self.width):
-            base = self.base.of(block)
-            found, values = self.source.scored(block, base, self.form)
-            result[places] = _merged(base.scores(np.arange(len(block))), found, values)[rows]
-        return result
+
+class RerankedBlock(TableRanker):
+    """The re-ranked order of a block of users, numbered by their places.
+
+    Ranks and lists need no whole rows of scores: only where a candidate is not what is asked for is
+    the base asked for its order. Where a number of the base or an f may not be finite, whole rows
+    are made, so that the rules for such numbers hold.
+
+    Parameters
+    ----------
+    base : TableRanker
+        Of the same users.
+    found : Csr
+        The candidates of each.
+    f : (C,) float32
+    host : Device
+    """
+
+    def __init__(self, base: TableRanker, found: Csr, f: Array, host: Device):
+        self.base, self.found, self.f, self.device = base, found, f, host
+
+    @cached_property
+    def scorer(self) -> RowsScorer:
+        """Whole rows of scores."""
+        rows = self.base.scores(np.arange(len(self.found.indptr) - 1))
+        return RowsScorer(self.device.kernels.reorder.merge(rows, *self.found, self.f))
+
+    @cached_property
+    def _by_candidates(self) -> bool:
+        return bool(self.base.finite and np.isfinite(self.f).all())
 
     def ranks(self, users: Array, items: Array, seen: Csr) -> tuple[Array, Array]:
         """See `Ranker`."""
-        rank, tied = np.zeros((2, len(users)), np.int32)
-        for places, rows, block in blocks(users, self.width):
-            base = self.base.of(block)
-            found, values = self.source.scored(block, base, self.form)
-            hidden, wanted = rows_of(seen, block), numbers(items[places])
-            if not (base.finite and np.isfinite(values).all()):
-                whole = _whole(base, found, values)
-                rank[places], tied[places] = whole.ranks(rows, wanted, hidden)
-                continue
-            here = np.zeros((2, len(places)), np.int32)
-            listed = np.zeros(len(places), bool)
-            _rank(*found, values, rows, wanted, *hidden, *here, listed)
-            far = np.flatnonzero(~listed)  # behind all candidates: where the base has it
-            if len(far):
-                before = _both(rows_of(hidden, rows[far]), rows_of(found, rows[far]))
-                each = np.arange(len(far))
-                more, here[1, far] = base.of(rows[far]).ranks(each, wanted[far], before)
-                here[0, far] += more
-            rank[places], tied[places] = here
+        if not self._by_candidates:
+            return super().ranks(users, items, seen)
+        reorder = self.device.kernels.reorder
+        users, items, seen = numbers(users), numbers(items), Csr(*map(numbers, seen))
+        rank, tied, listed = reorder.ranks(*self.found, self.f, users, items, *seen)
+        far = np.flatnonzero(~listed)  # behind all candidates: where the base has it
+        if len(far):
+            before = self._seen_or_candidate(seen, users[far])
+            each = np.arange(len(far))
+            more, tied[far] = self.base.of(users[far]).ranks(each, items[far], before)
+            rank[far] += more
         return rank, tied
 
     def top_k(self, users: Array, k: int, seen: Csr) -> tuple[Array, Array]:
         """See `Ranker`."""
-        items = np.full((len(users), k), -1, np.int32)
-        scores = np.full((len(users), k), -np.inf)
-        for places, rows, block in blocks(users, self.width):
-            base = self.base.of(block)
-            found, values = self.source.scored(block, base, self.form)
-            hidden = rows_of(seen, block)
-            if not (base.finite and np.isfinite(values).all()):
-                items[places], scores[places] = _whole(base, found, values).top_k(rows, k, hidden)
-                continue
-            best = np.full((len(block), k), -1, np.int32)
-            best_scores = np.full((len(block), k), -np.inf)
-            sizes = _best(*found, values, *hidden, best, best_scores)
-            few = np.flatnonzero(sizes < k)
-            if len(few):
-                before = _both(rows_of(hidden, few), rows_of(found, few))
-                _append(base.of(few), k, before, found, values, few, sizes, best, best_scores)
-            items[places], scores[places] = best[rows], best_scores[rows]
-        return items, scores
+        if not self._by_candidates:
+            return super().top_k(users, k, seen)
+        seen = Csr(*map(numbers, seen))
+        best, scores, sizes = self.device.kernels.reorder.top_k(*self.found, self.f, k, *seen)
+        few = np.flatnonzero(sizes < k)
+        if len(few):
+            self._append(few, k, seen, sizes, best, scores)
+        return best[users], scores[users]
 
+    def _seen_or_candidate(self, seen: Csr, users: Array) -> Csr:
+        """What the base is not asked for again, a row each."""
+        rows = *rows_of(seen, users), *rows_of(self.found, users)
+        return Csr(*self.device.kernels.reorder.unite(*rows))
 
-def _whole(base: TableRanker, found: Csr, learned: Array) -> TableRanker:
-    """The ranker by whole rows of scores."""
-    rows = base.scores(np.arange(len(found.indptr) - 1))
-    return TableRanker(RowsScorer(_merged(rows, found, learned)), device("cpu"))
+    def _append(self, few: Array, k: int, seen: Csr, sizes: Array, best: Array, scores: Array):
+        """Fill the rows `few` of `best` with the base's best of the rest.
 
-
-@parallel()
-def _merge(base, indptr, items, learned, merged):
-    """Scores in the end: f for candidates; for others the model's, moved below the least f."""
-    for w in nb.prange(len(base)):
-        low, high = np.float64(0), -np.inf
-        for c in range(indptr[w], indptr[w + 1]):
-            low = min(low, np.float64(learned[c])) if c > indptr[w] else np.float64(learned[c])
-        for v in range(base.shape[1]):
-            value = np.float64(base[w, v])
-            merged[w, v] = value
-            if np.isfinite(value):
-                high = max(high, value)
-        if indptr[w + 1] > indptr[w] and high > -np.inf:
-            for v in range(base.shape[1]):
-                merged[w, v] += low - 1 - high
-        for c in range(indptr[w], indptr[w + 1]):
-            merged[w, items[c]] = learned[c]
-
-
-def _merged(base: Array, found: Csr, learned: Array) -> Array:
-    """(w, I) float64 scores in the end, from those of the base."""
-    merged = np.empty(base.shape, np.float64)
-    _merge(base, *found, learned, merged)
-    return merged
-
-
-def _both(a: Csr, b: Csr) -> Csr:
-    """Rows with the items of a and of b."""
-    counts = np.zeros(len(a.indptr) - 1, np.int64)
-    items = np.empty(len(a.indices) + len(b.indices), np.int32)
-    kept = np.zeros(len(items), bool)
-    _unite(*a, *b, counts, items, kept)
-    return Csr(offsets(counts), items[kept])
-
-
-@parallel()
-def _unite(a_indptr, a_items, b_indptr, b_items, counts, items, kept):
-    """The union of each two rising rows from where both begin, `kept` as long as it is."""
-    for n in nb.prange(len(counts)):
-        i, j, start = a_indptr[n], b_indptr[n], a_indptr[n] + b_indptr[n]
-        at = start
-        while i < a_indptr[n + 1] or j < b_indptr[n + 1]:
-            if j == b_indptr[n + 1] or (i < a_indptr[n + 1] and a_items[i] < b_items[j]):
-                items[at] = a_items[i]
-                i += 1
-            else:
-                items[at] = b_items[j]
-                i += i < a_indptr[n + 1] and a_items[i] == b_items[j]
-                j += 1
-            kept[at] = True
-            at += 1
-        counts[n] = at - start
-
-
-@parallel()
-def _rank(indptr, items, learned, rows, wanted, seen_indptr, seen_indices, rank, tied, listed):
-    """Rank and ties of wanted[n] among the unseen candidates of rows[n], and whether it is one.
-
-    One that is none gets their number.
-    """
-    for n in nb.prange(len(rows)):
-        first, last = indptr[rows[n]], indptr[rows[n] + 1]
-        own = np.float32(-np.inf)
-        at = first + np.searchsorted(items[first:last], wanted[n])
-        if at < last and items[at] == wanted[n]:
-            own, listed[n] = learned[at], True
-        e, end = seen_indptr[rows[n]], seen_indptr[rows[n] + 1]
-        better, equal = 0, 0
-        for c in range(first, last):
-            while e < end and seen_indices[e] < items[c]:
-                e += 1
-            if items[c] == wanted[n] or (e < end and seen_indices[e] == items[c]):
-                continue
-            better += learned[c] > own or (learned[c] == own and items[c] < wanted[n])
-            equal += learned[c] == own
-        rank[n], tied[n] = better, equal
-
-
-@parallel()
-def _best(indptr, items, learned, seen_indptr, seen_indices, best, best_scores):
-    """The best unseen candidates of each user, and how many there are."""
-    k = best.shape[1]
-    sizes = np.zeros(len(best), np.int64)
-    for w in nb.prange(len(best)):
-        first, last = indptr[w], indptr[w + 1]
-        e, end = seen_indptr[w], seen_indptr[w + 1]
-        free = np.empty(last - first, np.int64)
-        found = 0
-        for c in range(first, last):
-            while e < end and seen_indices[e] < items[c]:
-                e += 1
-            if not (e < end and seen_indices[e] == items[c]):
-                free[found] = c
-                found += 1
-        # Stable, and items rise: of equal ones the lowest numbers come first.
-        order = np.argsort(-learned[free[:found]], kind="mergesort")
-        sizes[w] = min(found, k)
-        for n in range(sizes[w]):
-            c = free[order[n]]
-            best[w, n], best_scores[w, n] = items[c], learned[c]
-    return sizes
-
-
-def _append(base, k, before, found, learned, few, sizes, best, best_scores):
-    """Fill the rows `few` of `best` with the base's best of the rest; `base` is of these rows.
-
-    Their scores are the base's, moved below the least f as in `_merge`.
-    """
-    places = np.arange(len(few))
-    more, scores = base.top_k(places, k, before)
-    none = Csr(np.zeros(len(few) + 1, np.int32), np.empty(0, np.int32))
-    highest = base.top_k(places, 1, none)[1].astype(np.float64)[:, 0]
-    for n, w in enumerate(few):
-        own, start = learned[found.indptr[w] : found.indptr[w + 1]], sizes[w]
-        shift = np.float64(own.min()) - 1 - highest[n] if len(own) else 0.0
-        listed = more[n, : k - start] >= 0
-        best[w, start:] = more[n, : k - start]
-        best_scores[w, start:][listed] = scores[n, : k - start][listed] + shift
+        Their scores are the base's, moved below the least f as in `kernels.reorder.merge`.
+        """
+        base, places = self.base.of(few), np.arange(len(few))
+        more, values = base.top_k(places, k, self._seen_or_candidate(seen, few))
+        nothing = Csr(np.zeros(len(few) + 1, np.int32), np.empty(0, np.int32))
+        highest = base.top_k(places, 1, nothing)[1].astype(np.float64)[:, 0]
+        for n, w in enumerate(few):
+            own, start = self.f[self.found.indptr[w] : self.found.indptr[w + 1]], sizes[w]
+            shift = np.float64(own.min()) - 1 - highest[n] if len(own) else 0.0
+            listed = more[n, : k - start] >= 0
+            best[w, start:] = more[n, : k - start]
+            scores[w, start:][listed] = values[n, : k - start][listed] + shift

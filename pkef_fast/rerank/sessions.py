@@ -18,15 +18,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 
 from ..data.dataset import Array, Dataset
-from ..data.patterns import contains, keys_of, offsets
-from ..kernels.jit import parallel
-from .neighbours import GROWTH, MEMORY, PIECES, largest
-
-REACH = 50  # touches: what is further apart adds next to nothing, and long lists cost the square
+from ..data.patterns import contains, keys_of
+from ..device import Device
+from ..kernels.candidates import Soon
+from ..kernels.rows import offsets
+from .neighbours import MEMORY
 
 
 class Touches(NamedTuple):
@@ -69,28 +68,6 @@ def touches(dataset: Dataset) -> Touches:
     )
 
 
-class Sessions(NamedTuple):
-    """What the features of times are made from; without times all is empty.
-
-    mates (I, n) uint32: items of the largest S, I where there are fewer; strength (I, n) their S;
-    indptr (U+1,), items (E,): a user's touches; weights (E, K + 2): their w, by behaviour, by
-    purchases, by the end; choosing (E,): what candidates are chosen by, the mean of equal weights
-    and those by purchases; item_indptr (I+1,), item_times (E,): times of an item's touches, rising;
-    asked (U,): t, NaN where there is none; span: the gap where there is no t or no t′.
-    """
-
-    mates: Array
-    strength: Array
-    indptr: Array
-    items: Array
-    weights: Array
-    choosing: Array
-    item_indptr: Array
-    item_times: Array
-    asked: Array
-    span: float
-
-
 def columns_of(behaviors: tuple[str, ...]) -> list[str]:
     """Names of the features, in the order in which `describe` writes them."""
     target = behaviors[-1]
@@ -103,12 +80,12 @@ def columns_of(behaviors: tuple[str, ...]) -> list[str]:
     ]
 
 
-def sessions(dataset: Dataset, most: int) -> Sessions:
+def sessions(dataset: Dataset, most: int, host: Device) -> Soon:
     """The sums, weights and times of a data set, for `most` mates of an item."""
     K = len(dataset.behaviors)
     if dataset.times is None:
         none = np.empty((0, 1), np.float32)
-        return Sessions(
+        return Soon(
             none.astype(np.uint32),
             none,
             np.zeros(1, np.int64),
@@ -123,7 +100,7 @@ def sessions(dataset: Dataset, most: int) -> Sessions:
     found = touches(dataset)
     by_item = np.lexsort((found.times, found.items))
     item_indptr = offsets(np.bincount(found.items, minlength=dataset.n_items))
-    mates, strength = _mates(found, item_indptr, most)
+    mates, strength = _mates(found, item_indptr, most, host)
     bought = contains(dataset.interactions[-1], found.users, found.items, dataset.n_items)
     near, late = _distances(found, bought)
     weights = [*found.within.T, (1.0 + near) ** -2, (1.0 + late) ** -2]
@@ -131,7 +108,7 @@ def sessions(dataset: Dataset, most: int) -> Sessions:
     asked = np.full(dataset.n_users, np.nan)
     for some in (np.ones_like(bought), bought):  # times rise: the last one stays
         asked[found.users[some]] = found.times[some]
-    return Sessions(
+    return Soon(
         mates,
         strength,
         found.indptr,
@@ -165,46 +142,11 @@ def _distances(found: Touches, bought: Array) -> tuple[Array, Array]:
     return np.where(near == far, late, near), late
 
 
-def _mates(found: Touches, item_indptr: Array, most: int) -> tuple[Array, Array]:
+def _mates(found: Touches, item_indptr: Array, most: int, host: Device) -> tuple[Array, Array]:
     """The `most` largest S of each item: (I, n) numbers, padded with I, and values."""
     n_items = len(item_indptr) - 1
     most = max(1, min(most, n_items, MEMORY // (8 * max(n_items, 1))))
     roots = (1 / np.sqrt(np.maximum(np.diff(item_indptr), 1))).astype(np.float32)
-    mates = np.full((n_items, most), n_items, np.uint32)
-    strength = np.zeros((n_items, most), np.float32)
-    pieces = int(np.clip(GROWTH // (4 * max(n_items, 1)), 2, PIECES))
     by_item = np.argsort(found.items, kind="stable")
-    _fill(found, item_indptr, by_item, roots, pieces, mates, strength)
-    return mates, strength
-
-
-@parallel()
-def _fill(found, item_indptr, by_item, roots, pieces, mates, strength):
-    n_items, most = mates.shape
-    for piece in nb.prange(pieces):
-        sums = np.zeros(n_items, np.float32)
-        touched, edge = np.empty((2, n_items), np.int32)
-        keys, work = np.empty((2, n_items), np.float32)
-        for i in range(piece * n_items // pieces, (piece + 1) * n_items // pieces):
-            count = 0
-            for e in range(item_indptr[i], item_indptr[i + 1]):
-                place = by_item[e]
-                u = found.users[place]
-                first = max(found.indptr[u], place - REACH)
-                for other in range(first, min(found.indptr[u + 1], place + REACH + 1)):
-                    if other == place:
-                        continue
-                    v = found.items[other]
-                    if sums[v] == 0:
-                        touched[count] = v
-                        count += 1
-                    apart = np.float32(1 + abs(found.times[other] - found.times[place]))
-                    # Never zero, so that zero says that an item has not been met.
-                    sums[v] += max(1 / (apart * apart), np.float32(1e-30))
-            for t in range(count):
-                keys[t] = sums[touched[t]] * roots[i] * roots[touched[t]]
-            listed = largest(keys, touched, count, most, work, edge, mates[i])
-            for t in range(listed):
-                strength[i, t] = sums[mates[i, t]] * roots[i] * roots[mates[i, t]]
-            for t in range(count):
-                sums[touched[t]] = 0
+    touches = found.indptr, found.users, found.items, found.times
+    return host.kernels.neighbours.soon_after(*touches, item_indptr, by_item, roots, most)

@@ -6,8 +6,9 @@ import importlib
 import inspect
 
 import pytest
+from recorder import Recorder
 
-from pkef_fast.kernels import OPERATIONS
+from pkef_fast.kernels import HOST_OPERATIONS, OPERATIONS, Unsupported, on
 
 # What only a CUDA form has: steps of fixed shape, which a device replays.
 REPLAYED = {
@@ -41,3 +42,17 @@ def test_every_extra_of_cuda_stands_in_the_contract():
     for operation, names in REPLAYED.items():
         contract = importlib.import_module(f"pkef_fast.kernels.{operation}").__doc__
         assert [name for name in names if f"{name}(" not in contract] == []
+
+
+@pytest.mark.parametrize("operation", HOST_OPERATIONS)
+def test_forms_of_host_operations_agree_and_cuda_says_that_it_has_none(operation):
+    reference, cpu = (
+        importlib.import_module(f"pkef_fast.kernels.{operation}.{form}")
+        for form in ("reference", "cpu")
+    )
+    assert cpu.__all__ == reference.__all__
+    for name in reference.__all__:
+        assert parameters(getattr(cpu, name)) == parameters(getattr(reference, name)), name
+    here = on(Recorder(), "recorder")
+    with pytest.raises(Unsupported, match=f"'{operation}' has no CUDA form"):
+        getattr(getattr(here, operation), reference.__all__[0])

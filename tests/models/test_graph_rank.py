@@ -14,7 +14,7 @@ from pkef_fast import PKEF, InputError, PkefError, Recommender, load_dataset
 from pkef_fast.data import Csr, Dataset, generate
 from pkef_fast.data.patterns import pattern
 from pkef_fast.device import device
-from pkef_fast.evaluate.rankers import BlockRanker, TableRanker
+from pkef_fast.evaluate.rankers import RowsRanker, TableRanker
 from pkef_fast.kernels.rank import DotScorer
 from pkef_fast.models.graph_rank import GraphRank, GraphRankConfig
 
@@ -133,7 +133,7 @@ def test_a_block_ranker_equals_a_table_ranker(place):
     scorer = DotScorer(np.eye(11, dtype=np.float32), np.ascontiguousarray(table.T))
     where = place_of(place)
     whole = TableRanker(where.place(scorer), where)
-    blocks = BlockRanker(lambda users: where.place(table[users].T.copy()), where, 9, 4)
+    blocks = RowsRanker(lambda users: where.place(table[users].T.copy()), where, 9, 4)
     users = random.integers(0, 11, 30).astype(np.int32)
     items = random.integers(0, 9, 30).astype(np.int32)
     seen = pattern(*np.nonzero(random.random((11, 9)) < 0.3), 11, 9)

@@ -15,18 +15,18 @@ from pkef_fast.data.patterns import contains, pattern, row_of_each
 from pkef_fast.device import device, on
 from pkef_fast.evaluate.rankers import TableRanker
 from pkef_fast.holdout.leave_out import draw, hidden
+from pkef_fast.kernels.candidates import Limits, Weights
 from pkef_fast.kernels.rank import RowsScorer
-from pkef_fast.rerank import RerankConfig, Reranked, choice, learn, reasons
+from pkef_fast.rerank import RerankConfig, Reranked, Reranker, choice, learn, reasons
 from pkef_fast.rerank import learner as learning
-from pkef_fast.rerank.funnel import Funnel, Limits, features_of
+from pkef_fast.rerank.funnel import Funnel, features_of
 from pkef_fast.rerank.learner import Learner, Questions, ndcg, together
-from pkef_fast.rerank.neighbours import neighbours, nth_largest
-from pkef_fast.rerank.places import places, scratch
+from pkef_fast.rerank.neighbours import neighbours
 from pkef_fast.rerank.reranker import funnel, graph_of, questions
-from pkef_fast.rerank.score import Weights
 from pkef_fast.tape.autograd import Tensor, backward
 
 NAMES = ("view", "collect", "cart", "buy")
+FORMS = pytest.mark.parametrize("form", ["reference", "cpu"])
 QUICK = {"epochs": 2, "twin_epochs": 1, "hidden": 4, "draws": 1}
 
 
@@ -67,12 +67,13 @@ def logs(sums):
 # ---- sums ---------------------------------------------------------------------------------------
 
 
+@FORMS
 @pytest.mark.parametrize("n_behaviors", [1, 2, 3, 4])
 @pytest.mark.parametrize("most", [5, 1000])
-def test_neighbours_are_the_largest_of_the_dense_sums(n_behaviors, most):
+def test_neighbours_are_the_largest_of_the_dense_sums(n_behaviors, most, form):
     data = shop(n_behaviors)
     truth = two_hops(data)
-    found = neighbours(data, most)
+    found = neighbours(data, most, device(form))
     total = truth.sum(axis=(0, 1))
     np.fill_diagonal(total, 0)
     for i in range(data.n_items):
@@ -88,22 +89,15 @@ def test_neighbours_are_the_largest_of_the_dense_sums(n_behaviors, most):
             assert left.max(initial=0) <= total[i, items].min() * (1 + 1e-5)
 
 
-def test_the_nth_largest_is_that_of_a_sort():
-    random = np.random.default_rng(0)
-    for size in (1, 2, 7, 100):
-        for values in (random.normal(size=size), random.integers(3, size=size) + 0.0):
-            for n in range(1, size + 1):
-                assert nth_largest(values.copy(), size, n) == np.sort(values)[-n]
-
-
+@FORMS
 @pytest.mark.parametrize("n_behaviors", [1, 2, 3, 4])
-def test_features_are_those_of_dense_sums(n_behaviors):
+def test_features_are_those_of_dense_sums(n_behaviors, form):
     data, K = shop(n_behaviors), n_behaviors
     T = two_hops(data)
     np.einsum("abii->abi", T)[...] = 0  # an item is no neighbour of itself
     scores = rng_scores(data)
     alpha, beta = 0.3, 0.4
-    source = Funnel(data, 1000, Limits(4, 3, 2), alpha, beta)
+    source = Funnel(data, 1000, Limits(4, 3, 2), alpha, beta, device(form))
     names = [feature.name for feature in features_of(data.behaviors)]
     assert len(names) == len(set(names)) == source.width
     users = np.arange(data.n_users, dtype=np.int32)
@@ -514,7 +508,7 @@ def test_f_of_a_candidate_does_not_depend_on_the_others(fitted):
     assert np.array_equal(again.indices, found.items)
     assert values.tobytes() == learned.tobytes()
     order = np.random.default_rng(0).permutation(len(learned))
-    assert ranker.learned(found.features[order]).tobytes() == learned[order].tobytes()
+    assert ranker.f(found.features[order]).tobytes() == learned[order].tobytes()
     threads = numba.get_num_threads()
     numba.set_num_threads(1)
     try:
@@ -527,24 +521,30 @@ def test_f_of_a_candidate_does_not_depend_on_the_others(fitted):
         numba.set_num_threads(threads)
 
 
-def test_places_are_those_of_a_sort():
-    random = np.random.default_rng(0)
-    of_place = np.arange(500, dtype=np.float32)
-    kinds = (
-        random.normal(size=300),
-        random.integers(-2, 3, 300) * 1.5,
-        np.exp(random.normal(-9, 3, 300)),
-        np.zeros(7),
-        np.array([0.0, -0.0, np.inf, -np.inf, 1e-45, -1e-45]),
-        np.zeros(0),
-    )
-    for values in kinds:
-        for dtype in (np.float32, np.float64):
-            one = values.astype(dtype)
-            result = np.empty(len(one), np.float32)
-            places(one, of_place, scratch(max(len(one), 1)), result)
-            rounded = one.astype(np.float32)
-            assert result.tolist() == (rounded > rounded[:, None]).sum(axis=1).tolist()
+@pytest.mark.parametrize("timed", [False, True])
+def test_the_reference_forms_re_rank_alike(timed):
+    """Ranks, lists and scores by NumPy are those by Numba, but for rounding."""
+    data, random = shop(4, n_users=40, n_items=50), np.random.default_rng(0)
+    if timed:
+        times = tuple(random.integers(900, size=len(csr.indices)) for csr in data.interactions)
+        data = dataclasses.replace(data, times=times)
+    base = ranker_of(rng_scores(data))
+    width = len(features_of(data.behaviors, timed))
+    shapes = (width,), (width,), (width, 5), (5,), (5,), (1,)
+    weights = Weights(*(random.normal(size=shape).astype(np.float32) for shape in shapes))
+    config = RerankConfig(graph=6, alike=3, model=3, soon=4, neighbours=7)
+    found = Reranker(config, weights, graph_of(data))
+    one, other = (found.ranker(base, data, device(form)) for form in ("reference", "cpu"))
+    users = np.arange(data.n_users, dtype=np.int32)
+    seen = data.interactions[-1]
+    np.testing.assert_allclose(one.scores(users), other.scores(users), rtol=1e-4, atol=1e-3)
+    items = random.integers(data.n_items, size=(5, data.n_users)).astype(np.int32)
+    for some in (data.test_items, *items):
+        asked = data.test_users if some is data.test_items else users
+        ranks = [ranker.ranks(asked, some, seen) for ranker in (one, other)]
+        np.testing.assert_array_equal(*ranks)
+    lists = [ranker.top_k(users, 30, seen)[0] for ranker in (one, other)]
+    np.testing.assert_array_equal(*lists)
 
 
 def test_it_is_saved_and_loaded(fitted, tmp_path):
@@ -706,7 +706,7 @@ def test_reasons_sum_to_the_lead_over_the_average_candidate(fitted):
     ranker = model.ranker()
     for user in (0, 7):
         found, learned = ranker.candidates(np.array([user], np.int32))
-        average = ranker.learned(found.features.mean(axis=0, keepdims=True))[0]
+        average = ranker.f(found.features.mean(axis=0, keepdims=True))[0]
         for item, value, reason in zip(
             found.items, learned, reasons(ranker, user, found.items), strict=True
         ):

@@ -14,10 +14,12 @@ from pkef_fast.data.patterns import row_of_each, without
 from pkef_fast.device import device
 from pkef_fast.evaluate.rankers import TableRanker
 from pkef_fast.holdout.leave_out import LeftOut, hidden
+from pkef_fast.kernels.candidates import Limits
+from pkef_fast.kernels.neighbours import REACH
 from pkef_fast.kernels.rank import RowsScorer
 from pkef_fast.rerank import reasons
-from pkef_fast.rerank.funnel import Funnel, Limits, features_of
-from pkef_fast.rerank.sessions import REACH, columns_of, sessions, touches
+from pkef_fast.rerank.funnel import Funnel, features_of
+from pkef_fast.rerank.sessions import columns_of, sessions, touches
 
 NAMES = ("view", "cart", "buy")
 FLOOR = 1e-6
@@ -162,7 +164,7 @@ def test_the_best_mates_become_candidates():
 def test_only_the_strongest_mates_are_kept():
     data = shop()
     S = alike(data)
-    found = sessions(data, 3)
+    found = sessions(data, 3, device("cpu"))
     for i in range(data.n_items):
         kept = found.mates[i][found.mates[i] < data.n_items]
         np.testing.assert_allclose(found.strength[i, : len(kept)], S[i, kept], rtol=1e-5)
@@ -176,7 +178,7 @@ def test_what_is_many_touches_apart_is_not_counted():
     one = Csr(np.array([0, count], np.int32), np.arange(count, dtype=np.int32))
     data = generate(n_users=1, n_items=count, behaviors=("buy",))
     data = replace(data, interactions=(one,), times=(np.arange(count) // 2,))
-    found = sessions(data, count)
+    found = sessions(data, count, device("cpu"))
     S = alike(data)
     assert S[0, REACH] > 0 == S[0, REACH + 1]
     dense = np.zeros((count, count + 1))
@@ -276,7 +278,7 @@ def test_a_saved_re_ranker_knows_the_times(tmp_path):
     ranker = model.ranker()
     for user in (0, 7):
         found, learned = ranker.candidates(np.array([user], np.int32))
-        average = ranker.learned(found.features.mean(axis=0, keepdims=True))[0]
+        average = ranker.f(found.features.mean(axis=0, keepdims=True))[0]
         told = reasons(ranker, user, found.items)
         for value, reason in zip(learned, told, strict=True):
             lead = reason.taste + reason.funnel + reason.popularity

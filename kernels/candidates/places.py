@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kernels.jit import serial
+from ..jit import serial
 
 DIGITS = 256
 

@@ -11,20 +11,14 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from ..kernels.jit import parallel, serial
-from ..kernels.simd import load, logarithm, lowest, spread_over, store
-from .nominate import AHEAD, LANES, PIECES, WORD, add_to, emit, expect_row
+from ..jit import parallel, serial
+from ..simd import load, logarithm, lowest, spread_over, store
+from . import EPSILON, LANES
+from .nominate import AHEAD, PIECES, WORD, add_to, emit, expect_row
 from .places import places, scratch
-from .score import score
-
-FLOOR = np.float32(1e-6)  # added to two-hop sums before the logarithm; they are 1e-5 … 1e-1
+from .score import score_columns
 
 GROUP = 32  # own items whose lists are searched at a time: what is found stays in L2
-
-
-def lanes(n_behaviors: int) -> int:
-    """Numbers of a neighbour that the second pass reads; see `funnel`."""
-    return n_behaviors**2 + 2 * n_behaviors
 
 
 @serial()
@@ -119,7 +113,7 @@ def _columns(items, here, within, active, sums, nearest, graph, K, of_place, wor
     count, n_known = len(items), graph.known.shape[1]
     known, alike = 5 * K - 4, 5 * K - 4 + n_known  # the first of these columns
     whole = alike + K * K + K - 1
-    floor = spread_over(FLOOR, table)
+    floor = spread_over(EPSILON, table)
     table[: 4 * (K - 1)] = 0
     for c in range(count):
         v = items[c]
@@ -169,7 +163,7 @@ def _soon(u, items, soon, slots, table):
     for c in range(count):
         times = soon.item_times[soon.item_indptr[items[c]] : soon.item_indptr[items[c] + 1]]
         table[kinds + 1, c] = _gap(times, soon.asked[u], soon.span)
-    floor = spread_over(FLOOR, table)
+    floor = spread_over(EPSILON, table)
     one = spread_over(np.float32(1), table)
     for t in range(kinds + 2):
         more = floor if t <= kinds else one
@@ -282,7 +276,7 @@ def describe(
                     for t in range(width):
                         features[indptr[w] + c, t] = table[t, c]
             if len(result):
-                score(table, count, rows, outer, bias, linear, found)
+                score_columns(table, count, rows, outer, bias, linear, found)
                 result[indptr[w] : indptr[w + 1]] = found[0, :count]
             for c in range(count):
                 slots[mine_here[c]] = -1

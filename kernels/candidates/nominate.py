@@ -9,14 +9,14 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from ..kernels.jit import parallel, serial
-from ..kernels.memory import LINE
-from ..kernels.select import at_least
-from ..kernels.simd import above, expect, larger, load, lowest, spread_over, store
+from ..jit import parallel, serial
+from ..memory import LINE
+from ..select import at_least
+from ..simd import above, expect, larger, load, lowest, spread_over, store
+from . import LANES
 
 PIECES = 64  # of the users of a call: each has tables of its own, whatever the number of threads
 WORD = 64  # items of a word of a bitmap
-LANES = 16  # float32 of a line
 SMALLEST = np.float32(1e-45)  # above 0
 AHEAD = 2  # lists that are fetched while one is read
 

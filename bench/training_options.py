@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from pkef_fast import Recommender, load_dataset
-from pkef_fast.holdout.validation import validation_split
+from pkef_fast.holdout.validation import validation_items, validation_split
 
 OPTIONS: dict[str, dict] = {
     "official": {},
@@ -37,7 +37,7 @@ FIGURES = [f"{name}.{one}" for name in ("discovery", "paper") for one in ("HR@10
 def run(dataset, seed: int, epochs: int, fields: dict, device: str) -> dict:
     """Figures of one run on the validation items of this seed, after every five epochs."""
     start = time.perf_counter()
-    held_out = validation_split(dataset, seed)
+    held_out = validation_split(dataset, validation_items(dataset, 1.0, seed))
     model = Recommender("pkef", "official", device, seed=seed, epochs=epochs, **fields)
     model.fit(held_out, eval_every=5, protocol="all")
     curve = {

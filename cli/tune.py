@@ -12,8 +12,8 @@ from ..data import load_dataset
 from ..device import device as make_device
 from ..device import set_threads
 from ..evaluate.protocols import PROTOCOLS
+from ..holdout.visibility import visibility_of
 from ..models import MODELS, model_class
-from ..rerank import choice
 from ..tune.search import METRICS, PRUNERS, Search, Trial
 from .options import (
     assignments,
@@ -137,7 +137,7 @@ def tune(
         changes,
         metric=metric,
         protocol=protocol,
-        visible=choice(data, leave_out).share,
+        visible=visibility_of(data, leave_out).share,
         seed=seed,
         pruner=pruner,
         device=make_device(device),

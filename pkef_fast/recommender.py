@@ -18,8 +18,8 @@ from .evaluate import figures
 from .evaluate.figures import Evaluation
 from .evaluate.lists import Recommendation, best_items
 from .evaluate.rankers import Ranker
-from .holdout.leave_out import choice
 from .holdout.selection import Selection
+from .holdout.visibility import visibility_of
 from .model_file import Saved
 from .models import Model, model_class
 from .rerank import Reason, RerankConfig, Reranker, explained, learn_behind
@@ -119,7 +119,7 @@ class Recommender:
         if rerank not in RERANK:
             raise InputError(f"rerank cannot be {rerank!r}{did_you_mean(rerank, RERANK)}")
         if rerank != "none":
-            choice(data, leave_out)  # ask before the training, not after it
+            visibility_of(data, leave_out)  # ask before the training, not after it
         self.preset = self.preset or self.model_class.default_preset(data.name)
         self._train, self._ranker, self.reranker = data, None, None
         self.fitting = fit = Fit(
@@ -216,7 +216,7 @@ class Recommender:
         if self._ranker is None or self._ranker[0] != now:
             ranker = self.model.ranker()
             if self.reranker is not None:
-                ranker = self.reranker.ranker(ranker, self._train)
+                ranker = self.reranker.ranker(ranker, self._train, self.device.host)
             self._ranker = (now, ranker)
         return self._ranker[1]
 

@@ -25,17 +25,17 @@ describe(users, own, graph, soon, nominated, survey) → indptr (w+1,), items (C
         K²          log(x_sb + ε),  x_sb(v) = Σ_{i in s(u)} T_sb[i, v] / |s(u)|
         K−1         log(x_s + ε),   x_s(v) = Σ_{i in s(u)} T_11[i, v] / |s(u)|, s > 1
         2           log(g + ε); log(the largest Σ_ab T_ab[i, v] of any own item + ε)
-        2           log(1 + place) among the user's candidates by g; by x_11
+        2           log(1 + rank) among the user's candidates by g; by x_11
         2           the model's score less its mean over the candidates, over their deviation (0
                     where all are equal; what is not finite counts as the lowest that is);
-                    log(1 + place) by it
+                    log(1 + rank) by it
       and where there are touches
         K+2         log(m_t + ε),   m_t(v) = Σ_e weights_et · S[i_e, v]
         1           log(the largest S of any touch + ε)
         1           log(1 + gap): from `asked` of the user to the nearest touch of the item, by
                     anyone; `span` where there is no such touch or time
 
-    Places count the candidates whose number is higher, as float32 (a NaN is higher than all).
+    A rank counts the candidates whose number is higher, as float32 (a NaN is higher than all).
 score(users, own, graph, soon, nominated, survey, form) → indptr, items, f (C,) float32
     The same candidates, and f of their features, which are never laid out.
 score_rows(features, form) → f (C,) float32

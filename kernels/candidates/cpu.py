@@ -1,6 +1,6 @@
 """candidates for the CPU, in Numba. Contract: `__init__.py`.
 
-`nominate.py` is the first pass over neighbour lists, `describe.py` the second, with `places.py` and
+`nominate.py` is the first pass over neighbour lists, `describe.py` the second, with `ranks.py` and
 `score.py` for its columns.
 """
 

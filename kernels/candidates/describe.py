@@ -15,7 +15,7 @@ from ..jit import parallel, serial
 from ..simd import load, logarithm, lowest, spread_over, store
 from . import EPSILON, LANES
 from .nominate import AHEAD, PIECES, WORD, add_to, emit, expect_row
-from .places import places, scratch
+from .ranks import scratch, write_ranks
 from .score import score_columns
 
 GROUP = 32  # own items whose lists are searched at a time: what is found stays in L2
@@ -108,7 +108,7 @@ def _sum_up(mine, within, shares, graph, K, slots, hits, ends, weights, sums, ne
 
 
 @serial()
-def _columns(items, here, within, active, sums, nearest, graph, K, of_place, work, table):
+def _columns(items, here, within, active, sums, nearest, graph, K, of_rank, work, table):
     """Write all features of a user's candidates, column by column."""
     count, n_known = len(items), graph.known.shape[1]
     known, alike = 5 * K - 4, 5 * K - 4 + n_known  # the first of these columns
@@ -137,10 +137,10 @@ def _columns(items, here, within, active, sums, nearest, graph, K, of_place, wor
         table[whole, c], table[whole + 1, c] = g, nearest[c]
     for s in range(K):
         table[4 * (K - 1) + s, :count] = active[s]
-    places(table[whole, :count], of_place, work, table[whole + 2])
-    places(table[alike, :count], of_place, work, table[whole + 3])
+    write_ranks(table[whole, :count], of_rank, work, table[whole + 2])
+    write_ranks(table[alike, :count], of_rank, work, table[whole + 3])
     _standardised(here, table[whole + 4])
-    places(here, of_place, work, table[whole + 5])
+    write_ranks(here, of_rank, work, table[whole + 5])
     for t in range(alike, whole + 2):
         for c in range(0, count, LANES):
             store(logarithm(load(table, t, c) + floor), table, t, c)
@@ -199,7 +199,7 @@ def describe(
     best,
     best_scores,
     indptr,
-    of_place,
+    of_rank,
     form,
     items,
     features,
@@ -265,7 +265,7 @@ def describe(
                 nearest,
                 graph,
                 K,
-                of_place,
+                of_rank,
                 work,
                 table,
             )

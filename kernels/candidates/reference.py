@@ -102,7 +102,7 @@ def _sums(rows, items, graph):
     return sums, nearest
 
 
-def _places(values, F):
+def _log_ranks(values, F):
     """log(1 + how many are higher) of each, compared as float32, −0 as 0 and NaN above all."""
     bits = (values.astype(np.float32) + np.float32(0)).view(np.int32)
     keys = np.where(bits < 0, bits ^ 0x7FFFFFFF, bits)  # rise as the numbers do
@@ -160,10 +160,10 @@ def _features(u, items, scores, own, graph, soon):
         *np.log(sums[:, : K * K + K - 1].T + epsilon),
         np.log(g + epsilon),
         np.log(nearest + epsilon),
-        _places(g, F),
-        _places(sums[:, 0], F),
+        _log_ranks(g, F),
+        _log_ranks(sums[:, 0], F),
         _standardised(scores),
-        _places(scores, F),
+        _log_ranks(scores, F),
     ]
     if len(soon.mates):
         *found, gap = _of_times(u, items, soon, F)

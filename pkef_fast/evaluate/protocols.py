@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..config.streams import stream
 from ..data.dataset import Array, Csr, Dataset
 from ..data.patterns import contains, union
 from ..errors import InputError, did_you_mean
@@ -75,7 +76,7 @@ def interval(users: Array, values: Array, share: float = 0.95) -> tuple[float, f
     _, number = np.unique(users, return_inverse=True)
     counts = np.bincount(number)
     sums = np.bincount(number, values)
-    random = np.random.Generator(np.random.PCG64(SEED))
+    random = stream(SEED, "bootstrap")
     means = []
     left = RESAMPLES
     while left:

@@ -1,1 +1,1 @@
-"""Target items held out of the train part, by one rule, for whoever needs to choose or learn."""
+"""Target items held out of the train part, by one rule, for whoever must choose or learn."""

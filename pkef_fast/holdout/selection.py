@@ -1,23 +1,23 @@
-"""What a run is chosen by: its last epoch, or one more target item of each user.
+"""What a run is chosen by: its last epoch, or validation items.
 
-With "val" one target interaction of each user with three or more, the latest where there are times,
-is held out of the training, hidden as the data set's test was; the epoch with the best NDCG@10 on
-it is kept, and so is a re-ranker if it is better there. No held-out item of the test plays any
-part.
+With "val" one target interaction of each user with three or more is held out of the training, as
+`validation` says; the epoch with the best NDCG@10 on them is kept, and so is a re-ranker if it is
+better there. The held-out items of the test play no part.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..data.dataset import Dataset
 from ..errors import InputError, did_you_mean
-from .leave_out import LeftOut, choice, draw, hidden
+from .left_out import LeftOut
+from .validation import validation_items
+from .visibility import visibility_of
 
 SELECT = ("last", "val")
-LEAST = 3  # target interactions of a user who gives one away
-SEED = 20  # of the draw: the same for all seeds of a model, so that their figures compare
+SEED = 20  # of the validation items: the same for all seeds of a model, so that figures compare
 METRIC = "NDCG@10"
 
 
@@ -38,6 +38,8 @@ class Selection:
     reranker : dict, optional
         NDCG@10 of the model's own order and of the re-ranked one, on validation users that the
         re-ranker was not trained on, and which was kept.
+    items : str
+        Digest of the items (`LeftOut.digest`); empty where an older version chose them.
     """
 
     share: float
@@ -45,6 +47,7 @@ class Selection:
     epoch: int | None
     metrics: dict[str, float]
     reranker: dict[str, Any] | None = None
+    items: str = ""
 
     def facts(self) -> dict[str, Any]:
         """Values that JSON can write."""
@@ -71,33 +74,43 @@ def checked(select: str) -> str:
     return select
 
 
-def share_of(data: Dataset, leave_out: str | float | None) -> float:
-    """How validation items are hidden: as the test's were; where nobody knows, in the target."""
-    if leave_out is None:
-        try:
-            return choice(data).share
-        except InputError:
-            return 1.0
-    return choice(data, leave_out).share
+def selection_items(data: Dataset, leave_out: str | float | None) -> tuple[float, LeftOut]:
+    """The share that stays visible, and the validation items of --select val.
 
-
-def validation(data: Dataset, share: float) -> LeftOut:
-    """The validation items: one of each user with LEAST or more.
+    They are hidden as the test's were; where nobody knows how, in the target alone.
 
     Raises
     ------
     InputError
-        When no user has so many.
+        When no user has enough interactions.
     """
-    (held,) = draw(data, share, LEAST, SEED)
-    if not len(held.users):
-        raise InputError(
-            f"no user of data set {data.name!r} has {LEAST} train {data.target!r} interactions, so "
-            "there is none to hold out for --select val; wanted --select last."
-        )
+    try:
+        share = visibility_of(data, leave_out).share
+    except InputError:
+        if leave_out is not None:
+            raise
+        share = 1.0
+    return share, validation_items(data, share, SEED)
+
+
+def items_of(chosen: Selection, data: Dataset) -> LeftOut:
+    """The validation items that a model was chosen on.
+
+    Raises
+    ------
+    InputError
+        When today's rule holds out other ones, which the model may have been trained on.
+    """
+    held = validation_items(data, chosen.share, SEED)
+    check_items(chosen.items, held)
     return held
 
 
-def without_validation(data: Dataset, held: LeftOut) -> Dataset:
-    """The data set to train on, whose held-out items are the validation's."""
-    return replace(hidden(data, held), test_users=held.users, test_items=held.items)
+def check_items(digest: str, held: LeftOut) -> None:
+    """InputError unless the digest, perhaps an older version's, is that of these items."""
+    if digest != held.digest():
+        raise InputError(
+            "this was chosen on other validation items, by an older version or on other data, and "
+            "today's may be among what it was trained on; it can be evaluated as it is, but to go "
+            "on from it, train anew with --select val."
+        )

@@ -18,8 +18,9 @@ from ..errors import InputError
 from ..evaluate import figures as evaluation
 from ..evaluate import rules as trivial
 from ..evaluate.figures import TOP
-from ..holdout.leave_out import choice
-from ..holdout.selection import share_of, validation, without_validation
+from ..holdout.selection import selection_items
+from ..holdout.validation import validation_split
+from ..holdout.visibility import visibility_of
 
 ALIKE = 0.1  # total variation up to which two pattern tables are called alike (our choice)
 SEES = 0.1  # share of visible held-out items from which they are called given away (our choice)
@@ -157,15 +158,15 @@ def _patterns(dataset: Dataset) -> list[dict[str, Any]]:
 def _validation(dataset: Dataset) -> Array:
     """Codes of the items that --select val holds out, in the data that is left to train on."""
     try:
-        held = validation(dataset, share_of(dataset, None))
+        _, held = selection_items(dataset, None)
     except InputError:  # nobody has three purchases
         return np.empty(0, np.int64)
-    return _codes(without_validation(dataset, held), held.users, held.items)
+    return _codes(validation_split(dataset, held), held.users, held.items)
 
 
 def _leave_out(dataset: Dataset) -> dict[str, Any] | None:
     try:
-        return choice(dataset)._asdict()
+        return visibility_of(dataset)._asdict()
     except InputError:
         return None
 

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..data.dataset import Dataset
-from ..device import device
 from ..evaluate import figures
 from ..evaluate.rankers import Ranker
 from ..holdout import selection
-from ..holdout.leave_out import choice, hidden
+from ..holdout.left_out import without_left_out
 from ..holdout.selection import Selection
+from ..holdout.visibility import visibility_of
 from ..train.protocol import Model
 from ..train.trainer import Trainer
 from .config import RerankConfig
@@ -39,7 +39,7 @@ def learn_behind(
     data : Dataset
         Nothing held out in it is read.
     config : RerankConfig
-        Checked.
+        Checked. Without a seed of its own it takes the model's, or 0 where the model has none.
     leave_out : {"target", "all"} or float, optional
         How train purchases are hidden; left out: as the data set was split.
     chosen : Selection, optional
@@ -48,8 +48,9 @@ def learn_behind(
     on_stage : callable, optional
         Told what is being done.
     """
-    how = choice(data, leave_out)
-    held = None if chosen is None else selection.validation(data, chosen.share)
+    how = visibility_of(data, leave_out)
+    held = None if chosen is None else selection.items_of(chosen, data)
+    config = config.with_seed(getattr(model.config, "seed", 0))
     kind, place = type(model), model.device
 
     def base(rest: Dataset, draws: int) -> Ranker:
@@ -65,15 +66,15 @@ def learn_behind(
         return trainer.model.ranker()
 
     share = how.share if chosen is None else chosen.share
-    reranker = learn(config, data, base, share, device("cpu"), held, on_stage)
+    reranker = learn(config, data, base, share, place.host, held, on_stage)
     reranker.report["leave_out"] = how.reason
     if held is not None:
         aside = held.of(checked_users(config, data.n_users)[held.users])
-        rest = replace(hidden(data, held), test_users=aside.users, test_items=aside.items)
+        rest = replace(without_left_out(data, held), test_users=aside.users, test_items=aside.items)
         plain = base(rest, 1)
         before, after = (
             figures.evaluate(one, rest)[selection.METRIC]
-            for one in (plain, reranker.ranker(plain, rest))
+            for one in (plain, reranker.ranker(plain, rest, place.host))
         )
         kept = after > before or not len(aside.users)
         chosen.reranker = {"model": before, "re-ranked": after, "kept": kept}

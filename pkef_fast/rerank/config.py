@@ -31,4 +31,8 @@ class RerankConfig(Fields):
     lr: float = field(4e-3, "learning rate; halved every `lr_steps`", low=0)
     lr_steps: int = field(200, "steps", low=1)
     penalty: float = field(1e-5, "μ of the penalty μ·Σθ²", low=0)
-    seed: int = field(0, "of drawing, splitting and learning", low=0)
+    seed: int = field(-1, "of drawing, splitting and learning; -1: the model's", low=-1)
+
+    def with_seed(self, seed: int) -> RerankConfig:
+        """The same with this seed, unless it has one of its own."""
+        return self if self.seed >= 0 else self.replaced(seed=seed)

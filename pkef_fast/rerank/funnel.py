@@ -79,8 +79,8 @@ class Candidates(NamedTuple):
     items: Array
     features: Array
 
-    def places(self, items: Array) -> Array:
-        """(w,) place of one item a user among the user's candidates; −1 where it is none."""
+    def positions_of(self, items: Array) -> Array:
+        """(w,) where one item a user is among the user's candidates; −1 where it is none."""
         result = np.full(len(items), -1, np.int64)
         rows = np.repeat(np.arange(len(items)), np.diff(self.indptr))
         found = np.flatnonzero(self.items == items[rows])

@@ -14,13 +14,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..config.streams import stream
 from ..data.dataset import Array
 from ..device import Device
 from ..evaluate.figures import TOP, gains
 from ..kernels.adam import learning_rate
 from ..kernels.candidates import Form, Weights
 from ..tape import ops
-from ..tape.autograd import Op, Tensor, backward, expect
+from ..tape.autograd import Op, Tensor, backward
 
 NOT_THERE = -1e9  # score of a place without a candidate: its share of a softmax is 0
 SCALE_FLOOR = 1e-6
@@ -80,30 +81,6 @@ def together(parts: Sequence[Questions]) -> Questions:
 # ---- the loss -----------------------------------------------------------------------------------
 
 
-def _choice(kernels, scores, *, answers):
-    """Mean over rows of −log softmax(scores)[answer]: a float64 scalar. scores (n, c)."""
-    expect(
-        len(answers) == len(scores),
-        "choice",
-        f"{len(answers)} answers for {len(scores)} rows of scores",
-    )
-    shares = kernels.gate.softmax(scores)
-    rows = kernels.xp.arange(len(answers))
-    lowest = kernels.xp.finfo(shares.dtype).tiny
-    found = kernels.xp.maximum(shares[rows, answers], lowest).astype("float64")
-    return -kernels.xp.log(found).mean(), (shares, answers)
-
-
-def _choice_adjoint(kernels, saved, needs, d_out):
-    shares, answers = saved
-    d_scores = shares.copy()
-    d_scores[kernels.xp.arange(len(answers)), answers] -= 1
-    return (d_scores * (d_out / len(answers)).astype(shares.dtype),)
-
-
-choice = Op("choice", _choice, _choice_adjoint)
-
-
 def _padded(kernels, x, *, places, shape):
     """Rows x (m, 1) at flat places of a table of this shape; NOT_THERE elsewhere."""
     table = kernels.xp.full(shape[0] * shape[1], NOT_THERE, x.dtype)
@@ -117,19 +94,6 @@ def _padded_adjoint(kernels, saved, needs, d_out):
 
 
 padded = Op("padded", _padded, _padded_adjoint)
-
-
-def _relu(kernels, x):
-    y = kernels.linear.activate(x, "relu")
-    return y, (y,)
-
-
-def _relu_adjoint(kernels, saved, needs, d_out):
-    (y,) = saved
-    return (kernels.linear.activate_adjoint(d_out, y, "relu"),)
-
-
-relu = Op("relu", _relu, _relu_adjoint)
 
 
 # ---- learning -----------------------------------------------------------------------------------
@@ -167,10 +131,10 @@ class Learner:
         scale = np.where(scale > SCALE_FLOOR, 1 / np.maximum(scale, SCALE_FLOOR), 0)
         scale = scale.astype(np.float32)
         train = train._replace(features=(train.features - mean) * scale)
-        random = np.random.Generator(np.random.PCG64(self.seed))
+        order = stream(self.seed, "re-ranker: order of users")
         parameters = {
             name: Tensor(self.device.place(value), self.device, requires_grad=True)
-            for name, value in self._initial(train.features.shape[1], random).items()
+            for name, value in self._initial(train.features.shape[1]).items()
         }
         moments = {name: np.zeros((2, *one.shape), one.dtype) for name, one in parameters.items()}
         usable = np.flatnonzero(train.answers >= 0)
@@ -178,7 +142,7 @@ class Learner:
         best, kept, records, step = np.inf, smooth, [], 0
         for epoch in range(1, self.epochs + 1):
             losses = []
-            for chosen in self._batches(usable, random):
+            for chosen in self._batches(usable, order):
                 losses.append(self._step(train.of(chosen), parameters, moments, step))
                 step += 1
                 decay = min(SMOOTH, step / (step + 10))  # the first steps are soon forgotten
@@ -204,7 +168,8 @@ class Learner:
                     break
         return self._weights(mean, scale, kept), records
 
-    def _initial(self, width: int, random) -> dict[str, Array]:
+    def _initial(self, width: int) -> dict[str, Array]:
+        random = stream(self.seed, "re-ranker: weights")
         if not self.hidden:
             return {
                 "outer": np.zeros((width, 1), np.float32),
@@ -226,7 +191,7 @@ class Learner:
 
     def _forward(self, x: Tensor, parameters: dict[str, Tensor]) -> Tensor:
         if self.hidden:
-            x = relu(ops.affine(x, parameters["inner"], parameters["inner.bias"]))
+            x = ops.relu(ops.affine(x, parameters["inner"], parameters["inner.bias"]))
         return ops.affine(x, parameters["outer"], parameters["outer.bias"])
 
     def _step(self, questions: Questions, parameters, moments, step: int) -> float:
@@ -238,9 +203,8 @@ class Learner:
             self._forward(Tensor(questions.features, self.device), parameters),
             Tensor(questions.offsets[:, None], self.device),
         )
-        loss = choice(
-            padded(scores, places=places, shape=(len(counts), width)), answers=questions.answers
-        )
+        table = padded(scores, places=places, shape=(len(counts), width))
+        loss = ops.cross_entropy(table, answers=questions.answers)
         backward(loss)
         for name, tensor in parameters.items():
             self.device.kernels.adam.update(

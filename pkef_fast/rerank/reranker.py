@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from ..config.streams import stream
 from ..data.dataset import Array, Csr, Dataset
 from ..data.patterns import rows_of
 from ..device import Device, device
 from ..errors import InputError
 from ..evaluate.rankers import BlockRanker, Ranker, TableRanker, numbers, rankers_of_blocks
-from ..holdout.leave_out import LeftOut, draw, hidden
+from ..holdout.left_out import LeftOut, leave_out, without_left_out
 from ..kernels.candidates import Form, Limits, Weights
 from ..kernels.rank import RowsScorer
 from ..models.graph_rank import PRESETS as GRAPHS
@@ -100,14 +101,14 @@ def learn(
     dataset : Dataset
         Only its train part is read.
     base : callable
-        (data set without the left-out purchases, draws) → the ranking of a model that never saw
-        them.
+        (data set without the left-out purchases, rounds) → the ranking of a model that never saw
+        them; `rounds` such models are wanted in all.
     share : float
         Share of left-out purchases that stay visible in the auxiliary behaviours.
     host : Device
         Where the re-ranker learns: one whose arrays are NumPy's.
     held : LeftOut, optional
-        Left-out purchases to learn from instead of drawn ones.
+        Purchases that the model never saw, to learn from instead.
     on_stage : callable, optional
         Told what is being done.
 
@@ -116,17 +117,17 @@ def learn(
     InputError
         When no user has two target interactions, so that none can be left out.
     """
-    order = _order(dataset.n_users, config.seed, 2)
+    order = stream(config.seed, "re-ranker: whom to learn from").permutation(dataset.n_users)
     checked = checked_users(config, dataset.n_users)
-    drawn = _drawn(config, dataset, share) if held is None else [held]
-    draws = [_some(left, order, config.users) for left in drawn]
+    rounds = _left_out(config, dataset, share) if held is None else [held]
+    rounds = [_first(left, order, config.users) for left in rounds]
     graph = graph_of(dataset)
     parts: list[tuple[Array, Questions]] = []
-    for number, left in enumerate(draws, 1):
-        which = f" ({number}/{len(draws)})" if len(draws) > 1 else ""
+    for number, left in enumerate(rounds, 1):
+        which = f" ({number}/{len(rounds)})" if len(rounds) > 1 else ""
         on_stage(f"the model without {len(left.users)} left-out {dataset.target}s{which}")
-        rest = hidden(dataset, left)
-        ranker = base(rest, len(draws))
+        rest = without_left_out(dataset, left)
+        ranker = base(rest, len(rounds))
         on_stage(f"candidates of {len(left.users)} users{which}")
         source = funnel(config, graph, rest, host)
         found = questions(ranker, source, left)
@@ -137,8 +138,7 @@ def learn(
     train, check = every.of(np.flatnonzero(~aside)), every.of(np.flatnonzero(aside))
     auxiliary = len(dataset.behaviors) - 1
     touched = np.any(train.features[:, :auxiliary] > 0, axis=1)  # the first columns: own …
-    random = np.random.Generator(np.random.PCG64([config.seed, 4]))
-    train = train.thinned(touched, config.thin, random)
+    train = train.thinned(touched, config.thin, stream(config.seed, "re-ranker: thinning"))
     if not np.any(train.answers >= 0):
         raise InputError(
             f"none of {len(users)} left-out {dataset.target!r} interactions of data set "
@@ -161,7 +161,7 @@ def learn(
     of_model = [column.name for column in source.columns].index("model, place")
     report = {
         "left_out": len(users),
-        "draws": len(draws),
+        "draws": len(rounds),
         "stays_visible": share,
         "users_trained": len(np.unique(users[~aside])),
         "users_checked": len(np.unique(users[aside])),
@@ -172,17 +172,14 @@ def learn(
     return Reranker(config, weights, graph, report)
 
 
-def _order(n_users: int, *seed: int) -> Array:
-    """(U,) place of each user in a random order."""
-    return np.random.Generator(np.random.PCG64(seed)).permutation(n_users)
-
-
 def checked_users(config: RerankConfig, n_users: int) -> Array:
     """(U,) bool: users that a re-ranker is never trained on."""
-    return _order(n_users, config.seed, 3) < config.check * n_users
+    place = stream(config.seed, "re-ranker: users to check by").permutation(n_users)
+    return place < config.check * n_users
 
 
-def _drawn(config: RerankConfig, dataset: Dataset, share: float) -> list[LeftOut]:
+def _left_out(config: RerankConfig, dataset: Dataset, share: float) -> list[LeftOut]:
+    """Rounds of left-out purchases: more where there are few users."""
     several = int(np.count_nonzero(np.diff(dataset.interactions[-1].indptr) > 1))
     if not several:
         raise InputError(
@@ -190,10 +187,10 @@ def _drawn(config: RerankConfig, dataset: Dataset, share: float) -> list[LeftOut
             "so none can be left out to learn from; use --rerank none."
         )
     rounds = int(np.clip(config.users // several, 1, config.draws))
-    return draw(dataset, share, 2, config.seed, rounds)
+    return leave_out(dataset, share, 2, config.seed, rounds)
 
 
-def _some(left: LeftOut, order: Array, most: int) -> LeftOut:
+def _first(left: LeftOut, order: Array, most: int) -> LeftOut:
     """At most so many of them: the users who come first in the order."""
     first = np.argsort(order[left.users], kind="stable")[:most]
     return left.of(np.sort(first))
@@ -204,7 +201,7 @@ def questions(base: Ranker, source: Funnel, left: LeftOut) -> Questions:
     parts = []
     for places, _, block, ranker in rankers_of_blocks(base, left.users):
         found = source.block(block, ranker)
-        answers = found.places(left.items[places])
+        answers = found.positions_of(left.items[places])
         offsets = np.zeros(len(found.items), np.float32)
         parts.append(Questions(found.indptr, found.features, answers, offsets))
     return together(parts)
@@ -255,20 +252,20 @@ class RerankedBlock(TableRanker):
     ----------
     base : TableRanker
         Of the same users.
-    found : Csr
-        The candidates of each.
+    candidates : Csr
+        Of each user.
     f : (C,) float32
     host : Device
     """
 
-    def __init__(self, base: TableRanker, found: Csr, f: Array, host: Device):
-        self.base, self.found, self.f, self.device = base, found, f, host
+    def __init__(self, base: TableRanker, candidates: Csr, f: Array, host: Device):
+        self.base, self.candidates, self.f, self.device = base, candidates, f, host
 
     @cached_property
     def scorer(self) -> RowsScorer:
         """Whole rows of scores."""
-        rows = self.base.scores(np.arange(len(self.found.indptr) - 1))
-        return RowsScorer(self.device.kernels.reorder.merge(rows, *self.found, self.f))
+        rows = self.base.scores(np.arange(len(self.candidates.indptr) - 1))
+        return RowsScorer(self.device.kernels.reorder.merge(rows, *self.candidates, self.f))
 
     @cached_property
     def _by_candidates(self) -> bool:
@@ -280,7 +277,7 @@ class RerankedBlock(TableRanker):
             return super().ranks(users, items, seen)
         reorder = self.device.kernels.reorder
         users, items, seen = numbers(users), numbers(items), Csr(*map(numbers, seen))
-        rank, tied, listed = reorder.ranks(*self.found, self.f, users, items, *seen)
+        rank, tied, listed = reorder.ranks(*self.candidates, self.f, users, items, *seen)
         far = np.flatnonzero(~listed)  # behind all candidates: where the base has it
         if len(far):
             before = self._seen_or_candidate(seen, users[far])
@@ -294,7 +291,7 @@ class RerankedBlock(TableRanker):
         if not self._by_candidates:
             return super().top_k(users, k, seen)
         seen = Csr(*map(numbers, seen))
-        best, scores, sizes = self.device.kernels.reorder.top_k(*self.found, self.f, k, *seen)
+        best, scores, sizes = self.device.kernels.reorder.top_k(*self.candidates, self.f, k, *seen)
         few = np.flatnonzero(sizes < k)
         if len(few):
             self._append(few, k, seen, sizes, best, scores)
@@ -302,7 +299,7 @@ class RerankedBlock(TableRanker):
 
     def _seen_or_candidate(self, seen: Csr, users: Array) -> Csr:
         """What the base is not asked for again, a row each."""
-        rows = *rows_of(seen, users), *rows_of(self.found, users)
+        rows = *rows_of(seen, users), *rows_of(self.candidates, users)
         return Csr(*self.device.kernels.reorder.unite(*rows))
 
     def _append(self, few: Array, k: int, seen: Csr, sizes: Array, best: Array, scores: Array):
@@ -315,7 +312,7 @@ class RerankedBlock(TableRanker):
         nothing = Csr(np.zeros(len(few) + 1, np.int32), np.empty(0, np.int32))
         highest = base.top_k(places, 1, nothing)[1].astype(np.float64)[:, 0]
         for n, w in enumerate(few):
-            own, start = self.f[self.found.indptr[w] : self.found.indptr[w + 1]], sizes[w]
+            own, start = self.f[self.candidates.indptr[w] : self.candidates.indptr[w + 1]], sizes[w]
             shift = np.float64(own.min()) - 1 - highest[n] if len(own) else 0.0
             listed = more[n, : k - start] >= 0
             best[w, start:] = more[n, : k - start]

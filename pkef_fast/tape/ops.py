@@ -403,3 +403,43 @@ def _weigh_learned_adjoint(kernels, saved, needs, d_out):
 
 
 weigh_learned = Op("weigh_learned", _weigh_learned, _weigh_learned_adjoint)
+
+
+# ---- what a small network of the host needs: rerank/learner.py ---------------------------------
+
+
+def _relu(kernels, x):
+    y = kernels.linear.activate(x, "relu")
+    return y, (y,)
+
+
+def _relu_adjoint(kernels, saved, needs, d_out):
+    (y,) = saved
+    return (kernels.linear.activate_adjoint(d_out, y, "relu"),)
+
+
+relu = Op("relu", _relu, _relu_adjoint)
+
+
+def _cross_entropy(kernels, scores, *, answers):
+    """Mean over rows of −log softmax(scores)[answer]: a float64 scalar. scores (n, c)."""
+    expect(
+        len(answers) == len(scores),
+        "cross_entropy",
+        f"{len(answers)} answers for {len(scores)} rows of scores",
+    )
+    shares = kernels.gate.softmax(scores)
+    rows = kernels.xp.arange(len(answers))
+    lowest = kernels.xp.finfo(shares.dtype).tiny
+    found = kernels.xp.maximum(shares[rows, answers], lowest).astype("float64")
+    return -kernels.xp.log(found).mean(), (shares, answers)
+
+
+def _cross_entropy_adjoint(kernels, saved, needs, d_out):
+    shares, answers = saved
+    d_scores = shares.copy()
+    d_scores[kernels.xp.arange(len(answers)), answers] -= 1
+    return (d_scores * (d_out / len(answers)).astype(shares.dtype),)
+
+
+cross_entropy = Op("cross_entropy", _cross_entropy, _cross_entropy_adjoint)

@@ -20,6 +20,7 @@ from ..evaluate.figures import Evaluation
 from ..evaluate.protocols import names_of
 from ..holdout import selection
 from ..holdout.selection import Selection
+from ..holdout.validation import validation_split
 from ..store import checkpoint
 from ..store.runs import Run
 from .callbacks import Callback
@@ -119,10 +120,11 @@ class Fit:
         self.selection: Selection | None = None
         self._fitted = data  # what is trained on: without the validation items, if there are some
         if selection.checked(select) == "val":
-            share = selection.share_of(data, leave_out)
-            held = selection.validation(data, share)
-            self.selection = Selection(share, len(held.users), None, {})
-            self._fitted = selection.without_validation(data, held)
+            share, self._held = selection.selection_items(data, leave_out)
+            digest = self._held.digest()
+            self.selection = Selection(share, len(self._held.users), None, {}, items=digest)
+            self.settings["validation"] = digest
+            self._fitted = validation_split(data, self._held)
         self._run: Run | None = None
         self._best: Best | None = None
         self._written = time.monotonic()
@@ -172,6 +174,9 @@ class Fit:
         """Read the run in `out`."""
         self._run = run = Run.open(self.out)
         run.check_data(self.data)
+        if self.selection is not None:
+            _, _, noted = run.settings()
+            selection.check_items(noted.get("validation", ""), self._held)
         self.trainer.restore(*run.read_checkpoint(), run.checkpoint_file)
         self.history = [one for one in run.records() if one["epoch"] <= self.trainer.epoch]
         run.write_records(self.history)

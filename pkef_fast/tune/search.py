@@ -19,7 +19,7 @@ from ..data.dataset import Dataset
 from ..device import Device
 from ..errors import InputError, TrainingError, did_you_mean
 from ..evaluate.protocols import names_of, protocols
-from ..holdout.validation import validation_split
+from ..holdout.validation import validation_items, validation_split
 from ..models import model_class
 from ..recommender import Recommender
 from ..store.files import write_text
@@ -66,7 +66,7 @@ class Search:
     metric : {"HR@10", "NDCG@10", "MRR"}
     protocol : {"paper", "discovery", "return"}
     visible : float
-        Share of the validation items that stays in the other behaviours; see `validation_split`.
+        Share of the validation items that stays in the other behaviours; see `validation_items`.
     seed : int
         Of the proposals and of the validation items.
     pruner : {"median", "halving", "none"}
@@ -100,7 +100,7 @@ class Search:
                 raise InputError(f"{name} {value!r} is unknown{did_you_mean(value, known)}")
         if len(names_of(protocol)) > 1:
             raise InputError(f"protocol {protocol!r} is several; a search goes by one of them.")
-        self.data = validation_split(dataset, seed, visible=visible)
+        self.data = validation_split(dataset, validation_items(dataset, visible, seed))
         if not protocols(self.data, [protocol])[0].chosen.any():
             raise InputError(
                 f"no validation user of data set {dataset.name!r} counts under the protocol "

@@ -14,10 +14,9 @@ from pkef_fast import InputError, Recommender, load_dataset
 from pkef_fast.data import Csr, generate, save_native, summary
 from pkef_fast.data.epochs import unit_of
 from pkef_fast.data.patterns import row_of_each
-from pkef_fast.holdout.leave_out import draw, hidden
-from pkef_fast.holdout.selection import validation, without_validation
-from pkef_fast.holdout.validation import validation_split
-from pkef_fast.rerank import choice
+from pkef_fast.holdout.left_out import leave_out, without_left_out
+from pkef_fast.holdout.validation import validation_items, validation_split
+from pkef_fast.holdout.visibility import visibility_of
 
 START = 1_400_000_000  # 2014, in seconds since 1970
 
@@ -268,9 +267,8 @@ def test_times_that_are_not_one_an_interaction_are_refused(shop):
 @pytest.mark.parametrize("visible", [0.0, 0.5, 1.0])
 def test_times_stay_in_step_where_pairs_are_dropped(shop, visible):
     for data in (
-        validation_split(shop, visible=visible),
-        hidden(shop, draw(shop, visible, 2, 0)[0]),
-        without_validation(shop, validation(shop, visible)),
+        without_left_out(shop, leave_out(shop, visible, 2, 0)[0]),
+        validation_split(shop, validation_items(shop, visible, 0)),
     ):
         assert len(data.interactions[-1].indices) < len(shop.interactions[-1].indices)
         assert_in_step(data)
@@ -305,18 +303,19 @@ BUYS = {(0, 0): 2, (0, 1): 5, (0, 2): 8, (0, 3): 7, (1, 0): 4}
 
 
 def test_times_say_what_would_be_visible():
-    found = choice(touched([VIEWS, BUYS]))
+    found = visibility_of(touched([VIEWS, BUYS]))
     assert found.share == pytest.approx((2 / 4 + 1 / 1) / 2)  # of each user; 5 ≤ 5, but 9 > 8
     assert "times" in found.reason
 
 
 def test_times_are_asked_last():
     data = touched([VIEWS, BUYS])
-    assert choice(data, "target").share == 1.0
-    assert choice(data, 0.3).share == 0.3
-    assert choice(replace(data, leave_out="all")).share == 0.0
+    assert visibility_of(data, "target").share == 1.0
+    assert visibility_of(data, 0.3).share == 0.3
+    assert visibility_of(replace(data, leave_out="all")).share == 0.0
     emptied = touched([{(0, 0): 1, (1, 0): 3}, {(0, 0): 2, (1, 0): 4}])
-    assert choice(emptied).share == 0.0  # no room for a visible held-out item, whatever the times
+    # No room for a visible held-out item, whatever the times.
+    assert visibility_of(emptied).share == 0.0
 
 
 @pytest.mark.parametrize("known", [(True, False), (False, True), (False, False)])
@@ -324,7 +323,7 @@ def test_without_times_of_both_sides_somebody_must_say(known):
     data = touched([VIEWS, BUYS])
     times = tuple(one if there else None for one, there in zip(data.times, known, strict=True))
     with pytest.raises(InputError, match=r"wanted --leave-out"):
-        choice(replace(data, times=times))
+        visibility_of(replace(data, times=times))
 
 
 # ---- which purchases are left out ---------------------------------------------------------------
@@ -334,7 +333,7 @@ def test_the_latest_purchases_are_left_out_first():
     late = {(0, 0): 2, (0, 1): 9, (0, 2): 8, (0, 3): 8, (1, 0): 4}
     data = touched([VIEWS, late])
     seeds = range(20)
-    firsts = [draw(data, 1.0, 2, seed, 4) for seed in seeds]
+    firsts = [leave_out(data, 1.0, 2, seed, 4) for seed in seeds]
     for draws in firsts:
         items = [one.items.tolist() for one in draws]
         assert [one.users.tolist() for one in draws] == [[0]] * 4
@@ -344,8 +343,7 @@ def test_the_latest_purchases_are_left_out_first():
     plain = replace(data, times=None)
     split_at_random = replace(data, source={"split": "random"})
     for seed in seeds:
-        for one, other in zip(
-            draw(plain, 0.5, 1, seed, 2), draw(split_at_random, 0.5, 1, seed, 2), strict=True
-        ):
+        rounds = (leave_out(one, 0.5, 1, seed, 2) for one in (plain, split_at_random))
+        for one, other in zip(*rounds, strict=True):
             assert np.array_equal(one.items, other.items)
-    assert len({draw(plain, 1.0, 2, seed)[0].items[0] for seed in seeds}) == 4
+    assert len({leave_out(plain, 1.0, 2, seed)[0].items[0] for seed in seeds}) == 4

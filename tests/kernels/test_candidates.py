@@ -24,7 +24,7 @@ from pkef_fast.kernels.candidates import (
     n_sums,
     reference,
 )
-from pkef_fast.kernels.candidates.places import places, scratch
+from pkef_fast.kernels.candidates.ranks import scratch, write_ranks
 from pkef_fast.kernels.rows import offsets
 
 EACH = pytest.mark.parametrize("kernels", forms("candidates", "reference", "cpu"))
@@ -236,9 +236,9 @@ def test_a_user_s_numbers_depend_on_nobody_else(kernels):
         numba.set_num_threads(threads)
 
 
-def test_places_are_those_of_a_sort():
+def test_ranks_are_those_of_a_sort():
     random = np.random.default_rng(0)
-    of_place = np.arange(500, dtype=np.float32)
+    of_rank = np.arange(500, dtype=np.float32)
     kinds = (
         random.normal(size=300),
         random.integers(-2, 3, 300) * 1.5,
@@ -251,6 +251,6 @@ def test_places_are_those_of_a_sort():
         for dtype in (np.float32, np.float64):
             one = values.astype(dtype)
             result = np.empty(len(one), np.float32)
-            places(one, of_place, scratch(max(len(one), 1)), result)
+            write_ranks(one, of_rank, scratch(max(len(one), 1)), result)
             rounded = one.astype(np.float32)
             assert result.tolist() == (rounded > rounded[:, None]).sum(axis=1).tolist()

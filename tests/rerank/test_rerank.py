@@ -14,15 +14,24 @@ from pkef_fast.data import Csr, Dataset, generate
 from pkef_fast.data.patterns import contains, pattern, row_of_each
 from pkef_fast.device import device, on
 from pkef_fast.evaluate.rankers import TableRanker
-from pkef_fast.holdout.leave_out import draw, hidden
+from pkef_fast.holdout.left_out import leave_out, without_left_out
+from pkef_fast.holdout.visibility import visibility_of
 from pkef_fast.kernels.candidates import Limits, Weights
 from pkef_fast.kernels.rank import RowsScorer
-from pkef_fast.rerank import RerankConfig, Reranked, Reranker, choice, learn, reasons
+from pkef_fast.rerank import (
+    RerankConfig,
+    Reranked,
+    Reranker,
+    checked_users,
+    learn,
+    reasons,
+)
 from pkef_fast.rerank import learner as learning
 from pkef_fast.rerank.funnel import Funnel, features_of
 from pkef_fast.rerank.learner import Learner, Questions, ndcg, together
 from pkef_fast.rerank.neighbours import neighbours
 from pkef_fast.rerank.reranker import funnel, graph_of, questions
+from pkef_fast.tape import ops
 from pkef_fast.tape.autograd import Tensor, backward
 
 NAMES = ("view", "collect", "cart", "buy")
@@ -158,12 +167,12 @@ def test_broken_scores_of_a_model_give_finite_features():
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_left_out_purchases_are_hidden_where_they_shall_be(share):
     data = shop()
-    (left,) = draw(data, share, 2, seed=3)
+    (left,) = leave_out(data, share, 2, seed=3)
     degrees = np.diff(data.interactions[-1].indptr)
     assert np.array_equal(left.users, np.flatnonzero(degrees >= 2))
     assert contains(data.interactions[-1], left.users, left.items, data.n_items).all()
     assert abs(left.visible.mean() - share) < 0.2
-    rest = hidden(data, left)
+    rest = without_left_out(data, left)
     assert not contains(rest.interactions[-1], left.users, left.items, data.n_items).any()
     assert len(rest.interactions[-1].indices) + len(left.users) == degrees.sum()
     for before, after in zip(data.interactions[:-1], rest.interactions[:-1], strict=True):
@@ -175,7 +184,7 @@ def test_left_out_purchases_are_hidden_where_they_shall_be(share):
 
 def test_draws_of_a_user_differ_as_long_as_there_are_others():
     data = shop()
-    draws = draw(data, 1.0, 2, seed=0, rounds=3)
+    draws = leave_out(data, 1.0, 2, seed=0, rounds=3)
     degrees = np.diff(data.interactions[-1].indptr)[draws[0].users]
     distinct = [len({one.items[n] for one in draws}) for n in range(len(degrees))]
     assert distinct == np.minimum(degrees, 3).tolist()
@@ -184,17 +193,17 @@ def test_draws_of_a_user_differ_as_long_as_there_are_others():
 def test_questions_know_nothing_of_what_is_left_out():
     """Features of a left-out purchase are those of a data set that never had it."""
     data = shop()
-    (left,) = draw(data, 0.0, 2, seed=0)
-    other = dataclasses.replace(data, interactions=hidden(data, left).interactions)
+    (left,) = leave_out(data, 0.0, 2, seed=0)
+    other = dataclasses.replace(data, interactions=without_left_out(data, left).interactions)
     config = RerankConfig(graph=8, alike=4, model=4)
 
     base = ranker_of(rng_scores(data))
-    for source in (hidden(data, left), other):
+    for source in (without_left_out(data, left), other):
         for csr in source.interactions:
             assert not contains(csr, left.users, left.items, data.n_items).any()
     a, b = (
         questions(base, funnel(config, graph_of(data), one), left)
-        for one in (hidden(data, left), other)
+        for one in (without_left_out(data, left), other)
     )
     assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
@@ -222,16 +231,17 @@ def test_held_out_items_change_no_bit_of_the_re_ranker(model):
 
 def test_how_to_leave_out_is_known_from_the_record_or_asked():
     data = shop()
-    assert choice(data).share == 1.0  # so it was generated
-    assert [choice(data, word).share for word in ("target", "all", "0.3", 0.3)] == [1, 0, 0.3, 0.3]
+    assert visibility_of(data).share == 1.0  # so it was generated
+    words = {"target": 1, "all": 0, "0.3": 0.3, 0.3: 0.3}
+    assert {word: visibility_of(data, word).share for word in words} == words
     unknown = dataclasses.replace(data, leave_out=None)
     with pytest.raises(InputError, match=r"--leave-out target .*, all .*, or the share"):
-        choice(unknown)
+        visibility_of(unknown)
     for wrong in ("some", "1.5", -0.1, "nan"):
         with pytest.raises(InputError, match="wanted 'target', 'all', or the share"):
-            choice(data, wrong)
-    assert choice(dataclasses.replace(data, leave_out="all")).share == 0.0
-    assert choice(dataclasses.replace(shop(1), leave_out=None)).share == 1.0
+            visibility_of(data, wrong)
+    assert visibility_of(dataclasses.replace(data, leave_out="all")).share == 0.0
+    assert visibility_of(dataclasses.replace(shop(1), leave_out=None)).share == 1.0
 
 
 def test_a_split_out_of_all_behaviors_shows_in_the_train_data_alone():
@@ -243,12 +253,12 @@ def test_a_split_out_of_all_behaviors_shows_in_the_train_data_alone():
     views = pattern(np.append(users, np.arange(50)), np.append(items, np.full(50, 8)), 50, 10)
     none = np.empty(0, np.int32)
     data = Dataset("x", ("view", "cart", "buy"), 50, 10, (views, carts, buys), none, none)
-    found = choice(data)
+    found = visibility_of(data)
     assert found.share == 0.0
     assert "'cart'" in found.reason
     kept = dataclasses.replace(data, interactions=(views, views, buys))
     with pytest.raises(InputError, match="wanted --leave-out"):
-        choice(kept)
+        visibility_of(kept)
 
 
 # ---- learning -----------------------------------------------------------------------------------
@@ -263,7 +273,7 @@ def test_the_gradient_of_the_loss_is_that_of_central_differences():
     def loss(values):
         tensor = Tensor(values, device("reference"), requires_grad=True)
         table = learning.padded(tensor, places=places, shape=(3, 4))
-        return tensor, learning.choice(table, answers=answers)
+        return tensor, ops.cross_entropy(table, answers=answers)
 
     tensor, value = loss(x)
     by_hand = [np.log(np.exp(x[r, 0]).sum()) - x[r[a], 0] for r, a in zip(
@@ -696,6 +706,23 @@ def test_validation_needs_three_purchases():
         Recommender("graph-rank").fit(data, select="val")
     with pytest.raises(InputError, match="select cannot be 'best'"):
         Recommender("graph-rank").fit(data, select="best")
+
+
+def test_the_seed_of_the_model_is_the_re_ranker_s_unless_it_has_one():
+    data = shop()
+    found = {}
+    for seed in (3, 4):
+        model = Recommender("pkef", seed=seed, epochs=1, d=4).fit(data)
+        found[seed] = model.rerank(data, config=RerankConfig(**QUICK))
+        assert found[seed].config.seed == model.reranker.config.seed == seed
+    own = model.rerank(data, config=RerankConfig(**QUICK), seed=7)
+    assert own.config.seed == 7
+    weights = [one.arrays()["outer"] for one in (found[3], found[4], own)]
+    assert not np.array_equal(weights[0], weights[1])
+    assert not np.array_equal(weights[1], weights[2])
+    aside = [checked_users(one.config, data.n_users) for one in (found[3], found[4])]
+    assert not np.array_equal(*aside)
+    assert Recommender("graph-rank").fit(data).rerank(data, **QUICK).config.seed == 0
 
 
 # ---- explanations --------------------------------------------------------------------------------

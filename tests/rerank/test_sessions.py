@@ -13,7 +13,7 @@ from pkef_fast.data import Csr, generate
 from pkef_fast.data.patterns import row_of_each, without
 from pkef_fast.device import device
 from pkef_fast.evaluate.rankers import TableRanker
-from pkef_fast.holdout.leave_out import LeftOut, hidden
+from pkef_fast.holdout.left_out import LeftOut, without_left_out
 from pkef_fast.kernels.candidates import Limits
 from pkef_fast.kernels.neighbours import REACH
 from pkef_fast.kernels.rank import RowsScorer
@@ -248,7 +248,7 @@ def test_the_time_of_a_left_out_purchase_is_not_known(visible):
                     csr.indices[csr.indptr[u] : csr.indptr[u + 1]] == i
                 ] += 54321
     other = replace(data, times=tuple(changed))
-    found, again = (everything(funnel(hidden(one, left))) for one in (data, other))
+    found, again = (everything(funnel(without_left_out(one, left))) for one in (data, other))
     assert not np.array_equal(everything(funnel(data)).features, found.features)
     assert np.array_equal(found.items, again.items)
     assert np.array_equal(found.features, again.features)

@@ -54,3 +54,14 @@ def test_an_old_run_goes_on(runs):
     after = (runs / "plain" / "metrics.jsonl").read_text().splitlines()
     assert after[:2] == before
     assert json.loads(after[2])["epoch"] == 3
+
+
+@pytest.mark.parametrize(
+    "words", [("rerank", "chosen"), ("train", "--resume", "chosen", "--epochs", "3")], ids=" ".join
+)
+def test_nothing_is_learned_from_validation_items_that_an_old_model_may_have_seen(runs, words):
+    """Version 0.1.0 drew other ones; the model can be used, but not built on."""
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2
+    assert "chosen on other validation items" in done.output
+    assert "train anew with --select val" in done.output

@@ -14,7 +14,7 @@ from pkef_fast.config import toml
 from pkef_fast.config.space import Choice, Range
 from pkef_fast.data import generate
 from pkef_fast.errors import InputError
-from pkef_fast.holdout.validation import validation_split
+from pkef_fast.holdout.validation import validation_items, validation_split
 from pkef_fast.models import MODELS
 from pkef_fast.tune.search import Search
 
@@ -73,8 +73,8 @@ def test_a_search_finds_what_a_run_on_the_validation_items_gives(data, tmp_path)
     assert config == found.config
     assert config.epochs == found.best.epoch
     assert tables["run"] == {"model": "pkef", "preset": "official"}
-    again = Recommender("pkef", config=config).fit(validation_split(data, 3))
-    value = again.evaluate(validation_split(data, 3))["NDCG@10"]
+    split = validation_split(data, validation_items(data, 1.0, 3))
+    value = Recommender("pkef", config=config).fit(split).evaluate(split)["NDCG@10"]
     assert value == found.best.value == tables["tune"]["validation"]
 
 

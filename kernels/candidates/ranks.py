@@ -1,4 +1,4 @@
-"""The place of each of a few hundred numbers among them, by a radix sort: 4 bytes, 4 passes.
+"""The rank of each of a few hundred numbers among them, by a radix sort: 4 bytes, 4 passes.
 
 Comparing each with each takes a vector machine four times as long at 300 numbers, and sorting by
 comparisons longer still, for whether one is larger is not to be foreseen.
@@ -15,14 +15,14 @@ DIGITS = 256
 
 @serial()
 def scratch(room):
-    """What `places` works in, for so many numbers: keys and their bits, two lists, digits."""
+    """What `write_ranks` works in, for so many numbers: keys and their bits, two lists, digits."""
     keys = np.empty(room, np.float32)
     return keys, keys.view(np.int32), np.empty((2, room), np.int64), np.empty((4, DIGITS), np.int32)
 
 
 @serial()
-def places(values, of_place, work, result):
-    """result[c] = of_place[how many of the values are higher than values[c], in float32].
+def write_ranks(values, of_rank, work, result):
+    """result[c] = of_rank[how many of the values are higher than values[c], in float32].
 
     There are fewer than 2³¹ of them.
     """
@@ -56,9 +56,9 @@ def places(values, of_place, work, result):
             then[count[value]] = now[t]
             count[value] += 1
         now, then = then, now
-    place, before = 0, now[0] >> 31
+    rank, before = 0, now[0] >> 31
     for t in range(n):
         key = now[t] >> 31
         if key != before:
-            place, before = t, key
-        result[now[t] & 0x7FFFFFFF] = of_place[place]
+            rank, before = t, key
+        result[now[t] & 0x7FFFFFFF] = of_rank[rank]

@@ -46,6 +46,8 @@ OPS = [
     ("0.3 * a - a * 2", lambda a: np.float32(0.3) * a - a * 2, [(4, 3)], {}),
     ("-a", lambda a: -a, [(4, 3)], {}),
     ("no axes", lambda a, b: -a * b + 2 * a - b, [(), ()], {}),
+    ("relu", ops.relu, [(4, 3)], {}),
+    ("cross_entropy", ops.cross_entropy, [(4, 3)], {"answers": np.array([1, 0, 2, 2])}),
     ("penalty", ops.penalty, [(4, 3)], {"weights": np.array([0.5, 2.0, 0.0, 1.0])}),
 ]
 

@@ -24,7 +24,8 @@ def _value(value: Any) -> str:
     if isinstance(value, (int, float)):
         return repr(value)  # the shortest text that reads back as the same float
     if isinstance(value, str):
-        return json.dumps(value)  # JSON strings are TOML strings
+        # JSON's strings are TOML's but for DEL, and for letters as two halves beyond 16 bits.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return "[" + ", ".join(_value(item) for item in value) + "]"
 
 

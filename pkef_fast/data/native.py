@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
+from ..store import npz
 from ..store.files import write_folder
 from . import checks
 from .dataset import Array, Dataset
@@ -109,19 +108,11 @@ def _read_facts(path: Path) -> dict:
 
 def _read_arrays(path: Path) -> dict[str, Array]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        return npz.read(path)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; wanted {_WANTED}.") from error
-    except (OSError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise _damaged(path, error) from error
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    reason = str(error) or type(error).__name__
-    return InputError(f"{path} cannot be read ({reason}): it is damaged or cut short.")
+    except npz.Damaged as error:
+        raise InputError(f"{path} cannot be read ({error}): it is damaged or cut short.") from error
 
 
 def _assembled(facts: dict, arrays: dict[str, Array]) -> Dataset:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from . import npz
 from .files import write_file
 
 FORMAT = 1
@@ -43,13 +42,10 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
     if not path.is_file():
         raise InputError(f"{path} does not exist; wanted a {kind} file of pkef-fast.")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        arrays = npz.read(path)
         facts = json.loads(arrays.pop("facts").tobytes())
         found = (facts.pop("format"), facts.pop("kind"))
-    except (OSError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise _unreadable(path, kind, error) from error
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except (npz.Damaged, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise _unreadable(path, kind, error) from error
     if found != (FORMAT, kind):
         raise InputError(

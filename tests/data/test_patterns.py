@@ -96,11 +96,6 @@ def test_rows_of_some_users_in_any_order_and_twice(table, data):
     np.testing.assert_array_equal(dense(found, table.shape[1]), table[users])
 
 
-def test_offsets():
-    assert of.offsets(np.array([2, 0, 3])).tolist() == [0, 2, 2, 5]
-    assert of.offsets(np.array([], np.int32)).tolist() == [0]
-
-
 def test_a_data_set_without_some_pairs():
     data = dataset()
     none = (np.array([], np.int64),) * 2

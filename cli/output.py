@@ -20,7 +20,7 @@ from ..train.callbacks import Callback
 from ..train.fit import Fit
 
 FIGURES = ("HR@10", "NDCG@10", "val.HR@10", "val.NDCG@10")  # of a line of progress
-COMPILE_NOTICE_SECONDS = 0.7  # a stage that takes longer is compiling
+COMPILE_NOTICE_SECONDS = 1.5  # a stage that takes longer is compiling; Numba itself starts in 0.9
 
 
 def print_json(result: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
-from .memory import LINE
+from .buffers import LINE
 
 INDEX = ir.IntType(32)  # of lanes, in LLVM's language
 # log(1 + f) = f − f²/2 + f³·(P_0 + P_1 f + …) for 1 + f in [√½, √2): Cephes' logf.

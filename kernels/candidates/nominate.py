@@ -9,8 +9,8 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from ..buffers import LINE
 from ..jit import parallel, serial
-from ..memory import LINE
 from ..select import at_least
 from ..simd import above, expect, larger, load, lowest, spread_over, store
 from . import LANES

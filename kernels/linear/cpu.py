@@ -3,8 +3,8 @@
 import numba as nb
 import numpy as np
 
+from ..buffers import empty, empty_like
 from ..jit import FAST, parallel
-from ..memory import empty, empty_like
 
 __all__ = ["activate", "activate_adjoint", "affine", "affine_adjoint", "stack", "total"]
 

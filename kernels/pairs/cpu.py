@@ -7,8 +7,8 @@ results do not depend on threads.
 import numba as nb
 import numpy as np
 
+from ..buffers import empty, empty_like
 from ..jit import FAST, parallel, serial
-from ..memory import empty, empty_like
 from . import Pairs, padded
 
 __all__ = [

@@ -8,8 +8,8 @@ takes part in, and node-level terms follow. No atomics: results do not depend on
 import numba as nb
 import numpy as np
 
+from ..buffers import empty_like
 from ..jit import FAST, parallel, serial
-from ..memory import empty_like
 from ..pairs.cpu import dot, dot_adjoint
 from . import EPSILON
 

@@ -11,8 +11,8 @@ so that a neighbour sum never multiplies.
 import numba as nb
 import numpy as np
 
+from ..buffers import LINE, empty, empty_like
 from ..jit import FAST, inlined, parallel, serial
-from ..memory import LINE, empty, empty_like
 from ..simd import load, spread_over, store, total, zero
 from . import EPSILON
 from .narrow import narrow

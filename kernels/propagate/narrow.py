@@ -6,8 +6,8 @@ They are arrays of uint16; `simd.load` and `simd.number` widen them, which a shi
 import numba as nb
 import numpy as np
 
+from ..buffers import empty
 from ..jit import parallel
-from ..memory import empty
 
 __all__ = ["narrow"]
 

@@ -5,8 +5,8 @@ neighbour, and nothing else. Taobao's view graph, d = 64, two cores: 2.2 ms a pr
 3.6 ms of a loop that is left to Numba's vectoriser.
 """
 
+from ..buffers import LINE
 from ..jit import inlined, serial
-from ..memory import LINE
 from ..simd import load, number, spread_over, store, zero
 
 

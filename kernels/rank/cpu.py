@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
+from ..buffers import LINE
 from ..jit import parallel, serial
-from ..memory import LINE
 from ..select import at_least, nth_largest
 from ..simd import above, load, lowest, spread_over
 from . import EPSILON, DotScorer, GatedScorer, RowsScorer, check_items, float_type, n_items, slots

@@ -29,7 +29,7 @@ from ..device import Device, device
 from ..evaluate import figures as evaluation
 from ..graph.adjacency import adjacency
 from ..kernels import OPERATIONS
-from ..kernels.memory import empty
+from ..kernels.buffers import empty
 from ..kernels.propagate import Adjacency
 from ..train.config import TrainConfig
 from ..train.protocol import Trained

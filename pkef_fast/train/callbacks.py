@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from .fit import Fit
+from ..config.fields import Fields
+from ..data.dataset import Dataset
+from .protocol import Model
+from .trainer import Trainer
+
+
+class Watched(Protocol):
+    """What of a fit may be looked at; see `fit.Fit`."""
+
+    data: Dataset
+    config: Fields
+    model: Model
+    trainer: Trainer | None
+    history: list[dict[str, Any]]
 
 
 class Callback:
@@ -14,13 +26,13 @@ class Callback:
     def compiling(self, stage: str, number: int, total: int) -> None:
         """Before a stage that compiles kernels when it is first run."""
 
-    def started(self, fit: Fit) -> None:
+    def started(self, fit: Watched) -> None:
         """Before the first step; for a model without steps, when it is ready to rank."""
 
-    def stepped(self, fit: Fit, loss: float | None) -> None:
+    def stepped(self, fit: Watched, loss: float | None) -> None:
         """After each step; None where a device works ahead and the loss is not read yet."""
 
-    def finished_epoch(self, fit: Fit, record: dict[str, Any]) -> None:
+    def finished_epoch(self, fit: Watched, record: dict[str, Any]) -> None:
         """After each epoch, with its line of metrics.jsonl."""
 
     def reranking(self, text: str) -> None:
@@ -37,15 +49,15 @@ class Callbacks(Callback):
         for one in self.callbacks:
             one.compiling(stage, number, total)
 
-    def started(self, fit: Fit) -> None:
+    def started(self, fit: Watched) -> None:
         for one in self.callbacks:
             one.started(fit)
 
-    def stepped(self, fit: Fit, loss: float | None) -> None:
+    def stepped(self, fit: Watched, loss: float | None) -> None:
         for one in self.callbacks:
             one.stepped(fit, loss)
 
-    def finished_epoch(self, fit: Fit, record: dict[str, Any]) -> None:
+    def finished_epoch(self, fit: Watched, record: dict[str, Any]) -> None:
         for one in self.callbacks:
             one.finished_epoch(fit, record)
 

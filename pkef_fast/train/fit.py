@@ -104,7 +104,10 @@ class Fit:
         if resume and out is None:
             raise InputError("to resume, name the run's folder as out.")
         if resume and not kind.trained:
-            raise InputError("a model without steps has none to resume; train it anew.")
+            name = (settings or {}).get("model", kind.__name__)
+            raise InputError(
+                f"model {name!r} has no steps, so there is none to resume; train it anew."
+            )
         names_of(protocol)
         self.kind, self.config, self.data, self.device = kind, config, data, device
         self.out, self.resume = out, resume

@@ -1,8 +1,8 @@
 """Who is ranked among what: the paper's protocol, and the two kinds of user that it mixes.
 
-The paper holds out a target item and leaves everything else that its user did with it in the train
-data. So for many users the question is "which of what I looked at will I buy?", and only for the
-others "what that I have never met will I buy?".
+The paper holds out a pair of the target behaviour, and leaves in the train data whatever else the
+user did with that item. So for many users the question is "which of the items that I looked at will
+I buy?", and only for the others "which item that I have never met will I buy?".
 
     paper       every held-out pair; candidates: all items outside the user's train target row
     discovery   pairs that are in no train behaviour; candidates: items of none of the user's rows

@@ -17,7 +17,7 @@ from ..data.patterns import rows_of
 from ..device import Device
 from ..kernels.rank import RowsScorer, Scorer, finite, of_users
 
-TABLE_WIDTH = 4096  # users of a table ranker to ask for at a time: laying out its items pays
+TABLE_WIDTH = 4096  # users of a table ranker at a time: so many pay for laying out the items once
 
 
 class Ranker(Protocol):
@@ -35,9 +35,9 @@ class Ranker(Protocol):
     width: int
 
     def of(self, users: Array) -> TableRanker:
-        """The ranker of at most `width` distinct users alone, numbered by their places.
+        """The ranker of at most `width` distinct users alone; row n is the n-th of them.
 
-        What is costly is done once, so that several things can be asked of it.
+        What is costly is done once here, so that several things can then be asked of it.
         """
 
     def scores(self, users: Array) -> Array:
@@ -90,7 +90,7 @@ class TableRanker:
         return _call(self.device, "top_k", self.scorer, numbers(users), k, *map(numbers, seen))
 
     def survey(self, users: Array, k: int, seen: Csr, asked: Csr) -> Survey:
-        """`top_k`, and the scores of more items, whose rows are by the place of their user."""
+        """`top_k`, and the scores of the `asked` items: row n holds those of users[n]."""
         arguments = numbers(users), k, *map(numbers, seen), *asked
         return Survey(*_call(self.device, "survey", self.scorer, *arguments))
 
@@ -185,7 +185,10 @@ def rankers_of_blocks(
 
 
 def numbers(values: Array) -> Array:
-    """As the kernels take users, items and patterns; a GPU reads other types as if they were so."""
+    """Users, items or a pattern as int32, the only type that the kernels read them in.
+
+    A GPU's kernel cannot see an array's type: it would take other bytes for int32.
+    """
     return np.ascontiguousarray(values, np.int32)
 
 

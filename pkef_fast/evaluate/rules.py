@@ -1,8 +1,9 @@
-"""Rules without any learning, as the yardstick of what a data set gives away.
+"""Rules that learn nothing: how far they get is what a data set gives away.
 
 A rule of behaviour k lists the user's own train items of k that are not bought yet, and nothing
-else: a held-out item outside the list is a miss. The list is in random order, whose expectation is
-computed exactly, or by train purchases with equal counts in order of their numbers.
+else; a held-out item outside the list is a miss. The list is either in random order, for which the
+expected figures are computed exactly, or by falling train purchases, and by rising item number
+where these are equal.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ class RerankConfig(Fields):
     """Candidates, the learned score and how it is learned."""
 
     kind: str = field("mlp", "form of the score", choices=("mlp", "linear"))
-    hidden: int = field(32, "hidden places of the MLP", low=1)
+    hidden: int = field(32, "hidden units of the MLP", low=1)
     graph: int = field(150, "candidates by graph ranking", low=0)
     alike: int = field(50, "candidates by two-hop scores of the first behaviour", low=0)
     model: int = field(50, "candidates by the model", low=0)

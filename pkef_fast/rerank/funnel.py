@@ -1,16 +1,21 @@
-"""Candidates of a user and what is known of each: the features that the re-ranker reads.
+"""A user's candidates and their features: what the re-ranker reads.
 
-Candidates of u: own items of the auxiliary behaviours, the best of the graph ranking (to two hops),
-the best two-hop scores over the first behaviour, where there are times the best mates of
-`sessions`, the best of the model's; less train purchases.
-The sums over neighbours are those of `neighbours`, for all K behaviours as sources; `nominate` sums
-up what candidates are chosen by, `describe` the rest for those that were chosen:
+Candidates of a user are, less what the user has bought already:
 
-    x_sb(v) = Σ_{i in s(u)} T_sb[i, v] / deg_s(u)       who did s with my items of s, and b with v
-    x_s(v)  = Σ_{i in s(u)} T_11[i, v] / deg_s(u)       s > 1: my items of s, over the first graph
-    g(v)    = Σ_s c_s Σ_{s ≤ a ≤ b} Σ_i T_ab[i, v] / deg_s(u)
+- the user's own items of the auxiliary behaviours;
+- the best items by g, the graph ranking to two hops;
+- the best items by x_11, the two-hop sums over the first behaviour;
+- where there are times, the best items by the sums over time of `sessions`;
+- the best items of the model that is re-ranked.
 
-g is the graph ranking's second order, c_s = α_s β^{K−s} with α_1 = α + β and α_s = α after.
+With the two-hop sums T_ab of `kernels.neighbours` and s(u) the items of user u in behaviour s:
+
+    x_sb(v) = Σ_{i in s(u)} T_sb[i, v] / |s(u)|       who did s with my items of s, and b with v
+    x_s(v)  = Σ_{i in s(u)} T_11[i, v] / |s(u)|       s > 1: my items of s, over the first graph
+    g(v)    = Σ_s c_s Σ_{i in s(u)} Σ_{s ≤ a ≤ b} T_ab[i, v] / |s(u)|
+
+g is the second order of `models.graph_rank`, c_s = α_s β^{K−s} with α_1 = α + β and α_s = α after.
+All of it is computed by `kernels.candidates`; here stands what is about a data set.
 """
 
 from __future__ import annotations
@@ -34,14 +39,14 @@ GROUPS = (TASTE, FUNNEL, POPULARITY)
 
 
 class Feature(NamedTuple):
-    """A column: its name, and which of GROUPS it tells of."""
+    """A column of features: its name, and the one of GROUPS that it belongs to."""
 
     name: str
     group: str
 
 
 def features_of(behaviors: tuple[str, ...], timed: bool = False) -> list[Feature]:
-    """The columns for these behaviours, in the order in which `describe` writes them.
+    """The columns for these behaviours, in the order of `kernels.candidates.describe`.
 
     Those of `sessions` are there only where the data has times.
     """

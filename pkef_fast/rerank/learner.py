@@ -3,8 +3,8 @@
     s = w·x + b                      linear
     s = w·relu(x V + a) + b          an MLP of one hidden layer
 
-with x standardised. The loss of a user is −log softmax(s) at the left-out purchase. The users that
-are not trained on say when to stop.
+with x standardised. The loss of a user is −log softmax(s) at the left-out purchase. A share of the
+users is not trained on: their loss says when to stop.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ..device import Device
 from ..evaluate.figures import TOP, gains
 from ..kernels.adam import learning_rate
 from ..kernels.candidates import Form, Weights
+from ..kernels.rows import offsets
 from ..tape import ops
 from ..tape.autograd import Op, Tensor, backward
 
@@ -29,11 +30,11 @@ SMOOTH = 0.99  # share of the average that a step leaves
 
 
 class Questions(NamedTuple):
-    """Users' candidates, of which one is the answer.
+    """Users and their candidates, one of which is the left-out purchase: the answer.
 
-    indptr (n+1,) int64; features (C, F) float32; answers (n,) int64: place of the answer among the
-    candidates of its user, −1 where it is none of them; offsets (C,) float32: log of how many
-    candidates one stands for, 0 where all are there.
+    indptr (n+1,) int64: whose candidates; features (C, F) float32; answers (n,) int64: where the
+    answer is among its user's candidates, −1 where it is none of them; offsets (C,) float32: log of
+    the number of candidates that one stands for, 0 where none was thinned out.
     """
 
     indptr: Array
@@ -42,10 +43,9 @@ class Questions(NamedTuple):
     offsets: Array
 
     def of(self, chosen: Array) -> Questions:
-        """Those at these places."""
+        """The chosen users alone, by their numbers."""
         counts = np.diff(self.indptr)[chosen]
-        indptr = np.zeros(len(counts) + 1, np.int64)
-        np.cumsum(counts, out=indptr[1:])
+        indptr = offsets(counts)
         rows = np.repeat(self.indptr[:-1][chosen] - indptr[:-1], counts) + np.arange(indptr[-1])
         return Questions(indptr, self.features[rows], self.answers[chosen], self.offsets[rows])
 
@@ -61,20 +61,17 @@ class Questions(NamedTuple):
         kept = always | (random.random(len(rows)) < share)
         answers = self.indptr[:-1] + self.answers
         kept[answers[here]] = True
-        offsets = np.where(always, 0, -np.log(share)).astype(np.float32)
-        offsets[answers[here]] = 0
-        indptr = np.zeros(len(counts) + 1, np.int64)
-        np.cumsum(np.bincount(rows[kept], minlength=len(counts)), out=indptr[1:])
-        before = np.concatenate([[0], np.cumsum(kept)])
-        places = np.where(here, before[np.where(here, answers, 0)] - indptr[:-1], -1)
-        return Questions(indptr, self.features[kept], places, offsets[kept])
+        stands_for = np.where(always, 0, -np.log(share)).astype(np.float32)
+        stands_for[answers[here]] = 0
+        indptr = offsets(np.bincount(rows[kept], minlength=len(counts)))
+        before = offsets(kept)
+        answers = np.where(here, before[np.where(here, answers, 0)] - indptr[:-1], -1)
+        return Questions(indptr, self.features[kept], answers, stands_for[kept])
 
 
 def together(parts: Sequence[Questions]) -> Questions:
     """All users of several, one after the other."""
-    counts = np.concatenate([np.diff(one.indptr) for one in parts])
-    indptr = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=indptr[1:])
+    indptr = offsets(np.concatenate([np.diff(one.indptr) for one in parts]))
     return Questions(indptr, *(np.concatenate([one[c] for one in parts]) for c in (1, 2, 3)))
 
 
@@ -105,13 +102,14 @@ class Learner:
     Parameters
     ----------
     hidden : int
-        Hidden places of the MLP; 0: linear.
+        Hidden units of the MLP; 0: linear.
     lr, penalty : float
         Adam's rate, halved every `lr_steps`; μ of the penalty μ·Σθ² on V and w.
     epochs, patience, batch : int
         Most epochs; epochs without a smaller loss before it stops; users of a step.
     seed : int
     device : Device
+        One whose arrays are NumPy's.
     """
 
     def __init__(

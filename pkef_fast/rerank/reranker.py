@@ -1,4 +1,4 @@
-"""The re-ranker: learned on left-out purchases, then in front of any model's ranking."""
+"""The re-ranker: how it is learned from left-out purchases, and the order that it gives."""
 
 from __future__ import annotations
 
@@ -191,13 +191,13 @@ def _left_out(config: RerankConfig, dataset: Dataset, share: float) -> list[Left
 
 
 def _first(left: LeftOut, order: Array, most: int) -> LeftOut:
-    """At most so many of them: the users who come first in the order."""
+    """At most so many of them: those of the users that come first in a random order."""
     first = np.argsort(order[left.users], kind="stable")[:most]
     return left.of(np.sort(first))
 
 
 def questions(base: Ranker, source: Funnel, left: LeftOut) -> Questions:
-    """Each left-out pair's user, with candidates that know nothing of it."""
+    """The user of each left-out pair, with candidates and features from data without the pair."""
     parts = []
     for places, _, block, ranker in rankers_of_blocks(base, left.users):
         found = source.block(block, ranker)

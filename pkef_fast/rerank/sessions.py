@@ -1,17 +1,23 @@
-"""What times add: items that are touched soon after one another, and whether it is an item's hour.
+"""Features from times: which items are touched soon after one another, and when an item is touched.
 
-A touch is a pair (u, i) of any behaviour that has times, at the latest of its times there. A user's
-touches stand in order of time, of equal times by item. τ, the lower quartile of the times between
-successive touches of a user that are not zero, is the unit, so that none of the data's is needed.
+A touch is a pair (u, i) of any behaviour that has times, at the latest of its times. A user's
+touches stand in order of time, and by item where times are equal. Times are counted in units of τ,
+the lower quartile of the times between successive touches of a user that are not zero; so the
+data's own unit does not matter.
 
     S[i, v] = Σ_u (1 + |t_ui − t_uv|/τ)⁻² / √(n_i n_v)     both touched, at most REACH touches apart
     m_w(v)  = Σ_i w_ui S[i, v],    Σ_i w_ui = 1
-    gap(v)  = |t′ − t|/τ           for the touch of v, by anyone, whose time t′ is nearest to t
+    gap(v)  = |t′ − t|/τ
 
-n_i are the touches of item i; the n largest S of each item are kept. The weights w are equal for
-the user's touches in a behaviour, or (1 + d)⁻² where d counts touches up to the nearest one of a
-purchased item (the last one of all where nothing is purchased), or up to the last one; t is the
-time of the user's last touch of a purchased item (the last one of all where there is none).
+n_i are the touches of item i; only the n largest S of each item are kept, its mates. The weights w
+of a user's touches are one of
+
+- equal for all touches of a behaviour, one set for each behaviour;
+- (1 + d)⁻² with d touches between this one and the nearest touch of a purchased item;
+- (1 + d)⁻² with d touches between this one and the user's last one.
+
+gap goes from t, the user's last touch of a purchased item, to t′, the touch of v by anyone that is
+nearest in time. Where a user has bought nothing, the last touch stands for that of a purchase.
 """
 
 from __future__ import annotations
@@ -69,7 +75,7 @@ def touches(dataset: Dataset) -> Touches:
 
 
 def columns_of(behaviors: tuple[str, ...]) -> list[str]:
-    """Names of the features, in the order in which `describe` writes them."""
+    """Names of the features, in the order of `kernels.candidates.describe`."""
     target = behaviors[-1]
     return [
         *(f"soon with my {s}s" for s in behaviors),
@@ -81,7 +87,7 @@ def columns_of(behaviors: tuple[str, ...]) -> list[str]:
 
 
 def sessions(dataset: Dataset, most: int, host: Device) -> Soon:
-    """The sums, weights and times of a data set, for `most` mates of an item."""
+    """What `kernels.candidates` reads of times, `most` mates of an item; empty without times."""
     K = len(dataset.behaviors)
     if dataset.times is None:
         none = np.empty((0, 1), np.float32)
@@ -129,7 +135,10 @@ def _shared(found: Touches, weights: Array) -> Array:
 
 
 def _distances(found: Touches, bought: Array) -> tuple[Array, Array]:
-    """How many touches each is from the nearest of its user's `bought`, and from the last one."""
+    """(E,) touches between each and its user's nearest one that is `bought`, and the last one.
+
+    Without a bought one the last one counts.
+    """
     place = np.arange(len(bought))
     first, end = found.indptr[found.users], found.indptr[found.users + 1]
     before = np.maximum.accumulate(np.where(bought, place, -1))

@@ -10,7 +10,7 @@ from pkef_fast.models import MODELS
 
 def test_tune_writes_a_config_that_train_takes(shop, tmp_path):
     pytest.importorskip("optuna")
-    words = ("tune", "--dataset", shop, "--model", "graph-rank", "--protocol", "discovery")
+    words = ("tune", "--dataset", shop, "--model", "graph-rank", "--protocol", "return")
     best = tmp_path / "best.toml"
     words = (*words, "--metric", "NDCG@10", "--trials", "2", "--out", best)
     result = last_json(call(*words, "--json"))

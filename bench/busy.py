@@ -26,6 +26,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections import defaultdict
@@ -33,6 +34,7 @@ from collections.abc import Iterator
 
 import numba
 
+COMMAND = os.path.join(sysconfig.get_path("scripts"), "pkef-fast")
 # What other programs do, over and over; each line is one program's.
 LOOP = "sum(range(10_000))"
 BLAS = "a = a @ a; a /= abs(a).max()"
@@ -110,29 +112,29 @@ def ms_a_step(variant: str, words: list[str], limit: float) -> float:
         if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
     }
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pkef_fast.cli", "train", "--json"]
-        command += ["--out", f"{folder}/run", *words]
+        command = [COMMAND, "train", "--json", "--out", f"{folder}/run", *words]
         if threads:
             command += ["--threads", threads]
         try:
             done = subprocess.run(
                 command,
                 env=environment | extra,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                capture_output=True,
                 timeout=limit,
                 text=True,
                 check=True,
             )
         except subprocess.TimeoutExpired:
             return math.inf
+        except subprocess.CalledProcessError as error:
+            raise SystemExit(f"{' '.join(command)}: {error.stderr}") from None
     return 1000 * json.loads(done.stdout.splitlines()[-1])["seconds_per_step"]
 
 
 def machine() -> str:
     """The processor, its cores and what runs on them."""
     name = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError), open("/proc/cpuinfo") as lines:
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
         name = next(line.partition(": ")[2].strip() for line in lines if "model name" in line)
     return (
         f"{datetime.date.today()}, {name}, {os.cpu_count()} cores, "

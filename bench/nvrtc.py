@@ -253,7 +253,7 @@ def _place(cache, text, names, major, architecture) -> Path:
     """The file that keeps what was compiled; its name tells the compiler's release and all else."""
     wheel = importlib.metadata.version(WHEELS[major])
     words = [wheel, str(architecture), *OPTIONS, *CUPY_OPTIONS, *names, text]
-    words.append(Path(__file__).read_text())  # what reads the log
+    words.append(Path(__file__).read_text(encoding="utf-8"))  # what reads the log
     return cache / f"{hashlib.sha256(chr(0).join(words).encode()).hexdigest()[:24]}.json"
 
 
@@ -263,7 +263,7 @@ def _recalled(cache, text, names, major, architecture) -> list[Usage] | None:
         return None
     try:
         path = _place(cache, text, names, major, architecture)
-        return [Usage(**row) for row in json.loads(path.read_text())]
+        return [Usage(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
     except (importlib.metadata.PackageNotFoundError, FileNotFoundError):
         return None
 
@@ -274,7 +274,7 @@ def _compiled(cache, text, names, major, architecture) -> list[Usage]:
     if cache is not None:
         cache.mkdir(parents=True, exist_ok=True)
         descriptor, beside = tempfile.mkstemp(dir=cache)
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump([asdict(row) for row in rows], file)
         os.replace(beside, _place(cache, text, names, major, architecture))
     return rows

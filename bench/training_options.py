@@ -87,7 +87,11 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], help="NAME:FIELD=VALUE;… as another")
     arguments = parser.parse_args()
     log = arguments.log
-    records = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    records = (
+        [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        if log.exists()
+        else []
+    )
     if arguments.table:
         print(table(records))
         return
@@ -106,7 +110,7 @@ def main() -> None:
                 continue
             found = run(dataset, seed, epochs, fields_of(base) | options[name], arguments.device)
             record = {"base": base, "option": name, "seed": seed, "epochs": epochs, **found}
-            with log.open("a") as file:
+            with log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
             print(json.dumps(record), flush=True)
 

@@ -33,7 +33,7 @@ def quota(mount: Path = Path("/sys/fs/cgroup"), groups: Path = Path("/proc/self/
     """How many cores' time the control groups grant (cgroup v1 or v2); inf where unbounded."""
     least = math.inf
     try:
-        lines = groups.read_text().splitlines()
+        lines = groups.read_text(encoding="utf-8").splitlines()
     except OSError:
         return least
     for line in lines:
@@ -78,10 +78,10 @@ def _granted(group: Path) -> float:
     """Cores' time that one control group grants."""
     try:
         if (group / "cpu.max").exists():
-            time, period = (group / "cpu.max").read_text().split()
+            time, period = (group / "cpu.max").read_text(encoding="utf-8").split()
         else:
-            time = (group / "cpu.cfs_quota_us").read_text()
-            period = (group / "cpu.cfs_period_us").read_text()
+            time = (group / "cpu.cfs_quota_us").read_text(encoding="utf-8")
+            period = (group / "cpu.cfs_period_us").read_text(encoding="utf-8")
         return float(time) / float(period) if float(time) > 0 else math.inf
     except (OSError, ValueError):  # "max" is no number
         return math.inf

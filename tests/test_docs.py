@@ -14,9 +14,9 @@ def squeezed(text: str) -> str:
 
 def test_the_tutorial_quotes_the_code():
     """Each line of its Python blocks, and each file and name that it sends the reader to."""
-    text = (ROOT / "docs/spread.md").read_text()
+    text = (ROOT / "docs/spread.md").read_text(encoding="utf-8")
     sources = "".join(
-        (ROOT / name).read_text()
+        (ROOT / name).read_text(encoding="utf-8")
         for name in (
             "kernels/propagate/reference.py",
             "kernels/propagate/propagate.cu",
@@ -47,10 +47,10 @@ def test_the_tutorial_quotes_the_code():
 
 def test_how_to_add_a_model_quotes_the_code():
     """Each line of its Python blocks, and each file that it sends the reader to."""
-    text = (ROOT / "docs/add-a-model.md").read_text()
+    text = (ROOT / "docs/add-a-model.md").read_text(encoding="utf-8")
     names = ("pkef_fast/models/mf.py", "pkef_fast/models/lightgcn.py")
     names += ("pkef_fast/models/__init__.py", "tests/adapters/mf_bpr.py")
-    sources = "".join((ROOT / name).read_text() for name in names)
+    sources = "".join((ROOT / name).read_text(encoding="utf-8") for name in names)
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len(blocks) > 3
     for line in "".join(blocks).splitlines():
@@ -65,9 +65,11 @@ def check_paths(text: str) -> None:
 
 def test_the_names_of_the_glossary_are_those_of_the_code():
     rooms = [ROOT / name for name in ("kernels", "pkef_fast")]
-    text = "".join(path.read_text() for room in rooms for path in room.rglob("*.py"))
+    text = "".join(
+        path.read_text(encoding="utf-8") for room in rooms for path in room.rglob("*.py")
+    )
     words = set(re.findall(r"\w+", text))
-    names = re.findall(r"`([^`]+)`", (ROOT / "docs/glossary.md").read_text())
+    names = re.findall(r"`([^`]+)`", (ROOT / "docs/glossary.md").read_text(encoding="utf-8"))
     found = {word for name in names for word in re.findall(r"[A-Za-z]\w*", name)}
     assert len(found) > 30
     assert found <= words, found - words
@@ -75,18 +77,18 @@ def test_the_names_of_the_glossary_are_those_of_the_code():
 
 def test_every_decision_is_listed_and_points_to_what_is_there():
     folder = ROOT / "docs/decisions"
-    index = (folder / "README.md").read_text()
+    index = (folder / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"\]\(([\w-]+\.md)\)", index)) | {"README.md"} == {
         path.name for path in folder.iterdir()
     }
     for path in folder.glob("*.md"):
-        check_paths(path.read_text())
+        check_paths(path.read_text(encoding="utf-8"))
 
 
 def test_the_decisions_quote_the_results():
     """Figures that stand in a results file too are the same there."""
-    cpu = (ROOT / "bench/results/cpu-step.md").read_text()
-    rows = (ROOT / "docs/decisions/whole-rows-on-the-cpu.md").read_text()
+    cpu = (ROOT / "bench/results/cpu-step.md").read_text(encoding="utf-8")
+    rows = (ROOT / "docs/decisions/whole-rows-on-the-cpu.md").read_text(encoding="utf-8")
     for ours, theirs in (
         ("whole rows, one stream after the other | 5.6", "6.0 against 5.6 for one after the other"),
         ("both streams gathered at once | 6.0", "Both streams gathered at once: 6.0 against 5.6"),
@@ -95,14 +97,14 @@ def test_the_decisions_quote_the_results():
     ):
         assert squeezed(ours) in squeezed(rows)
         assert squeezed(theirs) in squeezed(cpu)
-    table = (ROOT / "bench/results/roofline.md").read_text()
+    table = (ROOT / "bench/results/roofline.md").read_text(encoding="utf-8")
     table = table[table.index("## Taobao: step") : table.index("## Taobao: ranking")]
     cells = {
         row[0]: row for row in (re.findall(r"[^|]+", line) for line in table.splitlines()) if row
     }
     step = {name.strip(): [one.strip() for one in row[1:]] for name, row in cells.items()}
     sorting = [step[f"pairs: {n}"] for n in ("count_digits", "place_by_digit", "owner_starts")]
-    adjoint = squeezed((ROOT / "docs/decisions/adjoint-by-owner.md").read_text())
+    adjoint = squeezed((ROOT / "docs/decisions/adjoint-by-owner.md").read_text(encoding="utf-8"))
     launches, time = sum(int(row[0]) for row in sorting), sum(float(row[-1]) for row in sorting)
     assert squeezed(f"{launches} of the step's {step['all'][0]} launches") in adjoint
     assert squeezed(f"{time:.1f} µs for all sorting") in adjoint

@@ -50,7 +50,7 @@ def test_without_a_gpu_it_says_so_and_claims_nothing(tmp_path):
     done = run(results=tmp_path / "results.md")
     assert done.returncode == 2
     assert done.stderr.startswith("No GPU was available: device 'cuda:0' cannot be used: ")
-    text = (tmp_path / "results.md").read_text()
+    text = (tmp_path / "results.md").read_text(encoding="utf-8")
     assert "Nothing was run or timed, and no figure is claimed." in text
     assert " ms" not in text
 
@@ -70,7 +70,7 @@ esac
 )
 def test_what_fails_is_in_the_results_and_in_the_exit_code(tmp_path, failing, code):
     for name in ("python", "nvidia-smi", "compute-sanitizer"):
-        (tmp_path / name).write_text(STUB)
+        (tmp_path / name).write_text(STUB, encoding="utf-8")
         (tmp_path / name).chmod(0o755)
     done = run(
         results=tmp_path / "results.md",
@@ -79,7 +79,7 @@ def test_what_fails_is_in_the_results_and_in_the_exit_code(tmp_path, failing, co
         FAILING=failing,
     )
     assert done.returncode == code, done.stderr
-    text = (tmp_path / "results.md").read_text()
+    text = (tmp_path / "results.md").read_text(encoding="utf-8")
     assert text.count(": passed") == 5 - code
     assert text.count(": FAILED") == code
     assert ("it failed" in text) == bool(code)

@@ -74,7 +74,9 @@ def test_the_wheel_holds_the_rooms_under_their_names(site):
 
 
 def test_the_wheel_lists_every_room():
-    listed = re.findall(r'^    "(pkef_fast[.\w]*)",$', (ROOT / "pyproject.toml").read_text(), re.M)
+    listed = re.findall(
+        r'^    "(pkef_fast[.\w]*)",$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.M
+    )
     top = {"pkef_fast": "pkef_fast", "kernels": "pkef_fast.kernels", "cli": "pkef_fast.cli"}
     found = {
         ".".join([name, *path.parent.relative_to(ROOT / folder).parts])
@@ -126,7 +128,7 @@ def test_examples_in_docstrings_run(name):
 
 
 def test_the_readme_shows_commands_and_fields_that_exist():
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     pieces = re.findall(r"```sh\n(.*?)```|`([^`\n]+)`", text, re.DOTALL)
     code = "\n".join(block or inline for block, inline in pieces)
     commands = {name: main.get_command(None, name) for name in main.list_commands(None)}
@@ -146,13 +148,17 @@ def test_the_readme_shows_commands_and_fields_that_exist():
 
 def test_the_readmes_python_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (code,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     exec(compile(code, "README.md", "exec"), {})
     assert (tmp_path / "model.npz").exists()
 
 
 def test_the_version_is_one():
-    assert f'version = "{pkef_fast.__version__}"' in (ROOT / "pyproject.toml").read_text()
+    assert f'version = "{pkef_fast.__version__}"' in (ROOT / "pyproject.toml").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_ruff_finds_nothing():

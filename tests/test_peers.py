@@ -109,7 +109,7 @@ def test_the_torch_peer_trains():
 def test_no_module_of_the_package_imports_a_peer():
     for folder in ("pkef_fast", "kernels", "cli"):
         for path in (ROOT / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 names = []
                 if isinstance(node, ast.Import):
                     names = [alias.name for alias in node.names]

@@ -16,7 +16,9 @@ BESIDE = {"bench/", "tests/", "docs/"}
 
 def rows() -> list[str]:
     """The rooms of the README's table, from the top down."""
-    text = (ROOT / "README.md").read_text().partition("## How to read the code\n")[2]
+    text = (
+        (ROOT / "README.md").read_text(encoding="utf-8").partition("## How to read the code\n")[2]
+    )
     table = text.partition("\n| room |")[2].partition("\n\n")[0]
     return [re.fullmatch(r"\| `([^`]+)` \| .+ \|", line)[1] for line in table.splitlines()[2:]]
 
@@ -48,7 +50,7 @@ def imports(module: str, path: Path, modules: set[str], for_types: bool = True) 
     `for_types`: also those that only a type checker imports. `__version__` is no module.
     """
     package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
-    found, tree = set(), ast.parse(path.read_text())
+    found, tree = set(), ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not for_types:
             node.body = []
@@ -128,7 +130,8 @@ def test_the_graph_holds_what_it_should(graph, tmp_path):
     path.write_text(
         "if TYPE_CHECKING:\n    from ..recommender import Recommender\n"
         "def f():\n    from ..errors import InputError\n    import pkef_fast.config.toml\n"
-        "    from .. import __version__, device\n"
+        "    from .. import __version__, device\n",
+        encoding="utf-8",
     )
     seen = {"pkef_fast.errors", "pkef_fast.config.toml", "pkef_fast.device"}
     assert imports("pkef_fast.data.module", path, set(graph), False) == seen

@@ -36,7 +36,7 @@ def test_help_and_version_import_nothing_heavy(words):
 
 
 def test_every_public_name_is_where_type_checkers_look_for_it():
-    tree = ast.parse(Path(pkef_fast.__file__).read_text())
+    tree = ast.parse(Path(pkef_fast.__file__).read_text(encoding="utf-8"))
     (block,) = (one for one in tree.body if isinstance(one, ast.If))
     imported = {name.name: one.module for one in block.body for name in one.names}
     assert imported == pkef_fast._MODULES

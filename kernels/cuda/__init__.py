@@ -49,7 +49,6 @@ does not look at included files, and system headers are missing where NVRTC runs
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -237,7 +236,7 @@ def source_text(source: Path) -> str:
 def _pasted(path: Path, seen: set[Path]) -> Iterator[str]:
     seen.add(path)
     yield f'#line 1 "{path.name}"'
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         match = _INCLUDE.match(line)
         if match is None:
             yield line

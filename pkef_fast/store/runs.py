@@ -98,7 +98,9 @@ class Run:
         if not self.metrics_file.exists():
             return []
         records = []
-        for number, line in enumerate(self.metrics_file.read_text().splitlines(), 1):
+        for number, line in enumerate(
+            self.metrics_file.read_text(encoding="utf-8").splitlines(), 1
+        ):
             try:
                 records.append(json.loads(line))
             except ValueError as error:

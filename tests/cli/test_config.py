@@ -14,7 +14,7 @@ def test_config_prints_a_commented_preset():
 def test_config_prints_graph_rank(tmp_path):
     text = call("config", "--model", "graph-rank", "--preset", "tmall").stdout
     assert "beta = 0.2" in text
-    (tmp_path / "g.toml").write_text(text)
+    (tmp_path / "g.toml").write_text(text, encoding="utf-8")
     found = last_json(
         call("train", "--config", tmp_path / "g.toml", "--out", tmp_path / "r", "--json")
     )

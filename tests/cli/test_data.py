@@ -25,7 +25,7 @@ def test_data_info_and_convert(shop, tmp_path):
 def test_data_audit(shop, tmp_path):
     found = last_json(call("data", "audit", shop, "--json", "--plot", tmp_path / "a.svg"))
     assert {"visible", "own", "patterns", "nestedness", "rules", "verdict"} <= set(found)
-    assert (tmp_path / "a.svg").read_text().startswith("<svg")
+    assert (tmp_path / "a.svg").read_text(encoding="utf-8").startswith("<svg")
     text = call("data", "audit", shop).stdout
     assert text.endswith("\n".join(found["verdict"]) + "\n")
     for word in ("own view, at random", "nowhere else", "best single list"):

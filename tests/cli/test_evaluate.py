@@ -15,7 +15,7 @@ def test_evaluate(run, tmp_path):
     found = last_json(result)
     assert set(found) == {"metrics", "users", "ties", "seconds"}
     assert set(found["metrics"]) == {"HR@5", "NDCG@5", "HR@10", "NDCG@10", "MRR"}
-    rows = list(csv.DictReader(ranks.open()))
+    rows = list(csv.DictReader(ranks.open(encoding="utf-8")))
     assert len(rows) == found["users"]
     share = np.mean([int(row["rank"]) < 10 for row in rows])
     assert share == pytest.approx(found["metrics"]["HR@10"])
@@ -44,7 +44,7 @@ def test_evaluate_by_one_protocol(run, tmp_path):
     found = last_json(call("evaluate", run, "--protocol", "discovery", "--json", "--ranks", ranks))
     assert list(found["protocols"]) == ["discovery"]
     assert found["metrics"]["HR@10"] == found["protocols"]["discovery"]["HR@10"]
-    assert len(list(csv.DictReader(ranks.open()))) == found["users"]
+    assert len(list(csv.DictReader(ranks.open(encoding="utf-8")))) == found["users"]
 
 
 def test_a_damaged_model_and_checkpoint_are_refused(run, tmp_path):

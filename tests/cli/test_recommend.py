@@ -40,7 +40,7 @@ def test_a_table_keeps_its_own_ids(tmp_path):
             for item in rng.choice(15, count, replace=False):
                 lines.append(f"u-{user},sku {item},{behavior},{rng.integers(10**6)}")
     table = tmp_path / "log.csv"
-    table.write_text("\n".join(lines) + "\n")
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
     call("train", "--dataset", table, "--out", tmp_path / "r", *QUICK)
     found = last_json(call("recommend", tmp_path / "r", "--user", "u-3", "-k", 2, "--json"))
     assert all(one["item"].startswith("sku ") for one in found["users"]["u-3"])

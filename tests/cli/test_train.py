@@ -28,7 +28,10 @@ def test_train_prints_what_scripts_need(shop, tmp_path):
     assert found["device"] == "cpu"
     assert found["seconds_per_step"] > 0
     assert found["peak_memory_bytes"] > 10**7
-    lines = [json.loads(line) for line in (tmp_path / "r/metrics.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line)
+        for line in (tmp_path / "r/metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert [line["epoch"] for line in lines] == [1, 2]
     assert lines[-1]["HR@10"] == found["metrics"]["HR@10"]
     assert set(os.listdir(tmp_path / "r")) == {
@@ -64,9 +67,9 @@ def test_resume_goes_on_to_more_epochs(run, shop, tmp_path):
 def test_a_run_with_narrow_gathers_keeps_them(shop, run, tmp_path):
     folder, where = tmp_path / "r", ("train", "--dataset", shop, "--precision", "bf16-gather")
     call(*where, "--out", folder, *QUICK)
-    assert 'precision = "bf16-gather"' in (folder / "config.toml").read_text()
+    assert 'precision = "bf16-gather"' in (folder / "config.toml").read_text(encoding="utf-8")
     assert (folder / "model.npz").read_bytes() != (run / "model.npz").read_bytes()
-    line = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    line = json.loads((folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
     assert line["HR@10"] == last_json(call("evaluate", folder, "--json"))["metrics"]["HR@10"]
     result = call("train", "--resume", folder, "--precision", "float32", code=2)
     check_refusal(result, ["--precision", "--resume"])
@@ -82,7 +85,7 @@ def test_train_by_protocols_and_the_best_trivial_rule(shop, tmp_path):
     assert set(found["protocols"]) == {"paper", "discovery", "return"}
     assert found["protocols"]["paper"]["HR@10"] == found["metrics"]["HR@10"]
     assert found["trivial"]["rule"].startswith("own ")
-    line = json.loads((tmp_path / "a/metrics.jsonl").read_text().splitlines()[-1])
+    line = json.loads((tmp_path / "a/metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
     assert line["discovery.HR@10"] == found["protocols"]["discovery"]["HR@10"]
     text = call(*where, "--out", tmp_path / "b").stdout
     for word in ("popularity", found["trivial"]["rule"], "discovery"):
@@ -91,9 +94,9 @@ def test_train_by_protocols_and_the_best_trivial_rule(shop, tmp_path):
 
 def test_graph_rank_is_a_run_like_any_other(graph_run, shop, tmp_path):
     assert set(os.listdir(graph_run)) == {"config.toml", "metrics.jsonl", "model.npz"}
-    assert 'model = "graph-rank"' in (graph_run / "config.toml").read_text()
+    assert 'model = "graph-rank"' in (graph_run / "config.toml").read_text(encoding="utf-8")
     found = last_json(call("evaluate", graph_run, "--json"))
-    line = json.loads((graph_run / "metrics.jsonl").read_text())
+    line = json.loads((graph_run / "metrics.jsonl").read_text(encoding="utf-8"))
     assert line["HR@10"] == found["metrics"]["HR@10"] > 0
     assert "place" in call("recommend", graph_run, "--user", 3).stdout
     call("train", "--config", graph_run / "config.toml", "--out", tmp_path / "again")
@@ -110,7 +113,7 @@ def test_graph_rank_takes_its_own_fields(shop, tmp_path):
     assert not (tmp_path / "r").exists()
     found = last_json(call(*where, "--preset", "tmall", "--set", "rounds=3", "--json"))
     assert (found["model"], found["epochs"], found["seconds_per_step"]) == ("graph-rank", 0, None)
-    text = (tmp_path / "r/config.toml").read_text()
+    text = (tmp_path / "r/config.toml").read_text(encoding="utf-8")
     assert "alpha = 0.7" in text
     assert "rounds = 3" in text
 
@@ -194,6 +197,6 @@ def test_ctrl_c_ends_after_the_step_with_a_checkpoint(shop, tmp_path):
     assert time.monotonic() - start < 60
     assert f"go on with: pkef-fast train --resume {out}" in rest
     assert (out / "checkpoint.npz").exists()
-    made = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])["epoch"]
+    made = json.loads((out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])["epoch"]
     found = last_json(call("train", "--resume", out, "--epochs", made + 1, "--json"))
     assert found["epochs"] == made + 1

@@ -67,7 +67,7 @@ def machine_flags() -> tuple[str, ...]:
     if platform.machine() != "x86_64":
         return ()
     try:
-        flags = Path("/proc/cpuinfo").read_text()
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return ()
     return ("-mfma",) if " fma " in flags else ()
@@ -76,7 +76,7 @@ def machine_flags() -> tuple[str, ...]:
 def compiled(text: str, flags: tuple[str, ...], *, suffix: str, parts: tuple[Path, ...] = ()):
     """Path of the shared object of `text`, compiled now or before."""
     program, version = compiler()
-    headers = "".join(path.read_text() for path in sorted(FOLDER.glob("*.h")))
+    headers = "".join(path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.h")))
     key = hashlib.sha256(
         "\0".join([version, *flags, headers, *map(str, parts), text]).encode()
     ).hexdigest()[:24]
@@ -93,7 +93,7 @@ _locks: dict[str, threading.Lock] = {}
 def _compile(program, flags, text, suffix, parts, target) -> None:
     with tempfile.TemporaryDirectory(dir=cache_folder()) as beside:
         source, output = Path(beside) / f"{suffix}.cpp", Path(beside) / "out.so"
-        source.write_text(text)
+        source.write_text(text, encoding="utf-8")
         command = [program, *flags, f"-I{FOLDER}", source, *parts, "-o", output]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
@@ -109,7 +109,7 @@ class CompileError(Exception):
 def runtime(portable: bool = False) -> Path:
     """The runtime's shared object; `portable` switches fibers by ucontext instead of assembly."""
     flags = ("-O2", "-U_FORTIFY_SOURCE", *(("-DEMU_UCONTEXT",) if portable else ()))
-    text = (FOLDER / "runtime.cpp").read_text()
+    text = (FOLDER / "runtime.cpp").read_text(encoding="utf-8")
     return compiled(text, (*COMMON, *flags), suffix="runtime")
 
 

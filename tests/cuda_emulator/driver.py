@@ -460,13 +460,13 @@ def _bytes(piece: _Piece) -> np.ndarray:
 
 def _line_of(address: int) -> str:
     """at file:line` of machine code, from its debug information."""
-    for line in Path("/proc/self/maps").read_text().splitlines():
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
         span, *_, path = line.split()
         low, high = (int(word, 16) for word in span.split("-"))
         if low <= address < high and path.endswith(".so"):
             starts = [
                 int(other.split("-")[0], 16)
-                for other in Path("/proc/self/maps").read_text().splitlines()
+                for other in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
                 if other.endswith(path)
             ]
             tool = ["addr2line", "-e", path, hex(address - min(starts))]

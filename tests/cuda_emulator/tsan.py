@@ -42,7 +42,7 @@ def new_race() -> tuple[str, int] | None:
     path = Path(f"{os.environ[LOG]}.{os.getpid()}")
     if not path.exists():
         return None
-    text = path.read_text(errors="replace")
+    text = path.read_text(encoding="utf-8", errors="replace")
     fresh, _read = text[_read:], len(text)
     for report in fresh.split("WARNING: ThreadSanitizer: data race")[1:]:
         names, heads = dict(_NAME.findall(report)), list(_HEAD.finditer(report))

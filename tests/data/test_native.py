@@ -52,10 +52,10 @@ def test_equal_data_give_equal_bytes(tmp_path, whole):
 
 def test_what_data_sets_of_before_do_not_say(tmp_path, whole):
     folder = save_native(replace(whole, leave_out=None), tmp_path / "shop")
-    facts = json.loads((folder / native.FACTS).read_text())
+    facts = json.loads((folder / native.FACTS).read_text(encoding="utf-8"))
     del facts["leave_out"]
     facts["source"]["leave_out"] = "target"
-    (folder / native.FACTS).write_text(json.dumps(facts))
+    (folder / native.FACTS).write_text(json.dumps(facts), encoding="utf-8")
     assert native.read(folder).leave_out == "target"
 
 
@@ -72,11 +72,15 @@ def test_behaviors_are_chosen(tmp_path, whole):
 def test_a_folder_that_holds_something_is_left_alone(tmp_path, whole):
     for place in (tmp_path / "file", tmp_path / "folder" / "x"):
         place.parent.mkdir(exist_ok=True)
-        place.write_text("mine")
+        place.write_text("mine", encoding="utf-8")
     for path in (tmp_path / "file", tmp_path / "folder"):
         with pytest.raises(InputError, match="already exists; wanted a new or an empty folder"):
             save_native(whole, path)
-    assert (tmp_path / "file").read_text() == (tmp_path / "folder/x").read_text() == "mine"
+    assert (
+        (tmp_path / "file").read_text(encoding="utf-8")
+        == (tmp_path / "folder/x").read_text(encoding="utf-8")
+        == "mine"
+    )
     (tmp_path / "empty").mkdir()
     assert_same(native.read(save_native(whole, tmp_path / "empty")), whole)
 
@@ -153,7 +157,7 @@ FACTS = [
 def test_wrong_facts_are_refused(tmp_path, whole, changes, sentence):
     folder = save_native(whole, tmp_path / "shop")
     path = folder / native.FACTS
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changes}))
     with pytest.raises(InputError, match=sentence):
         native.read(folder)
 
@@ -161,7 +165,7 @@ def test_wrong_facts_are_refused(tmp_path, whole, changes, sentence):
 @pytest.mark.parametrize("text", ["[]", "3", "null", '"format"', "{}"])
 def test_facts_that_are_none(tmp_path, whole, text):
     folder = save_native(whole, tmp_path / "shop")
-    (folder / native.FACTS).write_text(text)
+    (folder / native.FACTS).write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"dataset\.json is damaged"):
         native.read(folder)
 
@@ -196,7 +200,7 @@ def test_arrays_that_no_data_set_has_are_refused(tmp_path, whole, name, monkeypa
     monkeypatch.setattr(
         native.Dataset,
         "fingerprint",
-        lambda self: json.loads((folder / native.FACTS).read_text())["fingerprint"],
+        lambda self: json.loads((folder / native.FACTS).read_text(encoding="utf-8"))["fingerprint"],
     )
     with pytest.raises(InputError, match=r"does not fit|is damaged"):
         native.read(folder)

@@ -79,7 +79,7 @@ def test_a_path_in_each_layout(tmp_path):
             " ".join(map(str, [u, *(i for i, cell in enumerate(row) if cell)]))
             for u, row in enumerate(table)
         )
-        (tmp_path / "texts" / f"{name}.txt").write_text("\n".join(lines))
+        (tmp_path / "texts" / f"{name}.txt").write_text("\n".join(lines), encoding="utf-8")
     for layout in ("release", "matrices", "native", "texts"):
         data = load_dataset(tmp_path / layout)
         assert_same(data, dataset())
@@ -91,7 +91,9 @@ def test_a_path_in_each_layout(tmp_path):
 
 def test_a_tables_source_holds_its_split(tmp_path):
     path = tmp_path / "log.csv"
-    path.write_text("user,item,behavior\n" + "".join(f"0,{i},buy\n" for i in range(9)))
+    path.write_text(
+        "user,item,behavior\n" + "".join(f"0,{i},buy\n" for i in range(9)), encoding="utf-8"
+    )
     data = load_dataset(path, seed=5, leave_out="all")
     assert data.source == {
         "dataset": str(path),
@@ -126,6 +128,6 @@ def test_what_is_not_there_is_one_sentence(tmp_path, monkeypatch, name):
 
 
 def test_a_file_of_another_kind(tmp_path):
-    (tmp_path / "log.json").write_text("{}")
+    (tmp_path / "log.json").write_text("{}", encoding="utf-8")
     with pytest.raises(InputError, match=r"log\.json holds no data set that can be read"):
         load_dataset(tmp_path / "log.json")

@@ -22,7 +22,7 @@ ROWS = """user,item,behavior,timestamp
 
 def written(folder, text=ROWS, name="log.csv"):
     path = folder / name
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path
 
 

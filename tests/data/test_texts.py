@@ -20,7 +20,7 @@ def folder_of(path, **changes):
     folder = path / "shop"
     folder.mkdir()
     for name, text in {**FILES, **{f"{k}.txt": v for k, v in changes.items()}}.items():
-        (folder / name).write_text(text)
+        (folder / name).write_text(text, encoding="utf-8")
     return folder
 
 

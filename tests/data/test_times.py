@@ -164,7 +164,7 @@ def table(folder, write=str, ending="csv"):
     path = folder / f"shop.{ending}"
     lines = ["user,item,behavior,timestamp"]
     lines += [f"{user},{item},{name},{write(time)}" for user, item, name, time in ROWS]
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 
@@ -201,7 +201,7 @@ def test_parquet_keeps_the_earliest_time_of_each_pair(tmp_path):
 
 def test_a_table_without_times_has_none(tmp_path):
     path = tmp_path / "shop.csv"
-    path.write_text("user,item,behavior\n1,1,view\n1,2,buy\n1,3,buy\n")
+    path.write_text("user,item,behavior\n1,1,view\n1,2,buy\n1,3,buy\n", encoding="utf-8")
     assert load_dataset(path).times is None
 
 
@@ -221,7 +221,7 @@ def test_the_native_format_keeps_times(tmp_path, shop):
 def test_data_without_times_are_written_as_they_always_were(tmp_path, shop):
     plain = replace(shop, times=None)
     folder = save_native(plain, tmp_path / "plain")
-    assert json.loads((folder / "dataset.json").read_text())["format"] == 1
+    assert json.loads((folder / "dataset.json").read_text(encoding="utf-8"))["format"] == 1
     with np.load(folder / "interactions.npz") as arrays:
         assert not [name for name in arrays if name.startswith("times")]
     assert load_dataset(folder).times is None

@@ -295,7 +295,7 @@ def test_no_size_takes_memory(tmp_path):
         import pathlib, resource, sys
         from pkef_fast.data import unpickle
         from pkef_fast.errors import InputError
-        pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])
+        pages = int(pathlib.Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
         limit = pages * resource.getpagesize() + 2**30
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -36,7 +36,7 @@ def bpr(x):
 def elsewhere(tmp_path):
     """An environment whose cache folder and temporary folder are empty and of its own."""
     (tmp_path / "tmp").mkdir()
-    (tmp_path / "small.py").write_text(SMALL)
+    (tmp_path / "small.py").write_text(SMALL, encoding="utf-8")
     environment = {name: text for name, text in os.environ.items() if name != "NUMBA_CACHE_DIR"}
     return environment | {
         "XDG_CACHE_HOME": str(tmp_path / "home"),
@@ -68,6 +68,7 @@ def doctor(environment, *words):
 
 
 def test_kernels_are_kept_in_the_users_cache_and_nothing_beside_the_sources(elsewhere, tmp_path):
+    beside = files(compiled.SOURCES)  # what an older version left in this clone
     count, hits = compiles_and_hits(elsewhere, "pkef_fast.kernels.bpr.cpu")
     assert (count > 0, hits) == (True, 0)  # all compiled
     (folder,) = (tmp_path / "home" / "pkef-fast").iterdir()
@@ -78,7 +79,7 @@ def test_kernels_are_kept_in_the_users_cache_and_nothing_beside_the_sources(else
     again, hits = compiles_and_hits(elsewhere, "pkef_fast.kernels.bpr.cpu")
     assert count >= again == hits > 0  # none compiled; inlined helpers are not even asked for
     assert files(folder) == kept
-    assert files(compiled.SOURCES) == []
+    assert files(compiled.SOURCES) == beside
 
 
 def test_numba_cache_dir_rules_and_doctor_shows_and_clears(elsewhere, tmp_path):
@@ -97,7 +98,7 @@ def test_numba_cache_dir_rules_and_doctor_shows_and_clears(elsewhere, tmp_path):
 
 
 def test_kernels_that_cannot_be_kept_go_to_a_temporary_folder_with_one_note(elsewhere, tmp_path):
-    Path(elsewhere["XDG_CACHE_HOME"]).write_text("a file is no folder")
+    Path(elsewhere["XDG_CACHE_HOME"]).write_text("a file is no folder", encoding="utf-8")
     done = call(elsewhere)
     (note,) = done.stderr.splitlines()
     place = tmp_path / "tmp" / f"pkef-fast-{os.getuid()}"
@@ -108,7 +109,7 @@ def test_kernels_that_cannot_be_kept_go_to_a_temporary_folder_with_one_note(else
 
 
 def test_without_any_folder_kernels_are_compiled_all_the_same(elsewhere, tmp_path):
-    Path(elsewhere["XDG_CACHE_HOME"]).write_text("a file is no folder")
+    Path(elsewhere["XDG_CACHE_HOME"]).write_text("a file is no folder", encoding="utf-8")
     place = tmp_path / "tmp" / f"pkef-fast-{os.getuid()}"
     place.mkdir()
     place.chmod(0o777)  # anybody could put code there
@@ -132,15 +133,15 @@ def test_a_damaged_file_costs_compiling_again(elsewhere, tmp_path, ending):
 def test_an_edited_helper_gives_another_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(compiled, "SOURCES", tmp_path)
     (tmp_path / "bpr").mkdir()
-    (tmp_path / "bpr" / "cpu.py").write_text("from ..helper import f")
-    (tmp_path / "bpr" / "cuda.py").write_text("")
+    (tmp_path / "bpr" / "cpu.py").write_text("from ..helper import f", encoding="utf-8")
+    (tmp_path / "bpr" / "cuda.py").write_text("", encoding="utf-8")
     helper = tmp_path / "helper.py"
-    helper.write_text("def f(): return 1")
+    helper.write_text("def f(): return 1", encoding="utf-8")
     before = compiled._key()
     assert compiled._key() == before
-    (tmp_path / "bpr" / "cuda.py").write_text("no CPU kernel holds this")
+    (tmp_path / "bpr" / "cuda.py").write_text("no CPU kernel holds this", encoding="utf-8")
     assert compiled._key() == before
-    helper.write_text("def f(): return 2")
+    helper.write_text("def f(): return 2", encoding="utf-8")
     assert compiled._key() != before
 
 

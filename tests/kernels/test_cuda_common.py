@@ -252,7 +252,7 @@ def test_two_sources_may_have_kernels_of_one_name(tmp_path):
     for value in (1, 2):
         source = tmp_path / f"source_{value}.cu"
         text = "template <int N> __global__ void put(int* out) { out[N] = %d; }\n"
-        source.write_text(text % value)
+        source.write_text(text % value, encoding="utf-8")
         out = np.zeros(1, np.int32)
         backend.module(source, (Instance("put<0>", 1),))("put<0>")((1,), (1,), (out,))
         seen.append(out[0])
@@ -278,16 +278,16 @@ def test_new_memory_of_the_emulator_is_poisoned():
 )
 def test_a_source_includes_only_files_of_the_package(tmp_path, text, sentence):
     source = tmp_path / "bad.cu"
-    source.write_text(text)
+    source.write_text(text, encoding="utf-8")
     with pytest.raises((ValueError, FileNotFoundError), match=sentence):
         cuda.source_text(source)
 
 
 def test_common_code_is_pasted_once_and_lines_keep_their_numbers(tmp_path):
-    (tmp_path / "a.cuh").write_text("int a;\n")
-    (tmp_path / "b.cuh").write_text('#include "a.cuh"\nint b;\n')
+    (tmp_path / "a.cuh").write_text("int a;\n", encoding="utf-8")
+    (tmp_path / "b.cuh").write_text('#include "a.cuh"\nint b;\n', encoding="utf-8")
     source = tmp_path / "c.cu"
-    source.write_text('#include "a.cuh"\n#include "b.cuh"\nint c;\n')
+    source.write_text('#include "a.cuh"\n#include "b.cuh"\nint c;\n', encoding="utf-8")
     lines = cuda.source_text(source).splitlines()
     assert lines.count("int a;") == 1
     assert lines[lines.index("int c;") - 1] == '#line 3 "c.cu"'

@@ -73,7 +73,7 @@ def test_too_much_shared_memory_is_caught():
 
 def test_a_source_that_does_not_compile_is_named_with_its_line(tmp_path):
     source = tmp_path / "broken.cu"
-    source.write_text("__global__ void f(float* x) {\n    x[0] = y;\n}\n")
+    source.write_text("__global__ void f(float* x) {\n    x[0] = y;\n}\n", encoding="utf-8")
     with pytest.raises(nvrtc.CompileError, match=r'broken.cu\(2\): error.*"y" is undefined'):
         nvrtc.usages([(source, (Instance("f", 32),))])
 

@@ -299,8 +299,8 @@ def test_launches_reach_cupy_as_they_should(install, tmp_path):
     cupy = install()
     cupy.RawModule = RawModule
     source = tmp_path / "f.cu"
-    (tmp_path / "common.cuh").write_text("int shared_by_all;\n")
-    source.write_text('#include "common.cuh"\n')
+    (tmp_path / "common.cuh").write_text("int shared_by_all;\n", encoding="utf-8")
+    source.write_text('#include "common.cuh"\n', encoding="utf-8")
     small, large = Instance("f<1>", 32), Instance("f<2>", 32, shared=64 * 1024)
     module = CupyBackend().module(source, (small, large))
     inner = module._module
@@ -325,7 +325,7 @@ def test_launches_reach_cupy_as_they_should(install, tmp_path):
 def test_cupy_is_given_a_cache_where_the_home_has_none(tmp_path, monkeypatch, writable):
     home = tmp_path / "home"
     if not writable:
-        home.write_text("no folder: nothing can be made in it, not even by root")
+        home.write_text("no folder: nothing can be made in it, not even by root", encoding="utf-8")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("CUPY_CACHE_DIR", "")
     monkeypatch.delenv("CUPY_CACHE_DIR")
@@ -347,7 +347,7 @@ class cuda:
 def test_with_cupy_but_no_driver_all_of_the_cpu_works(tmp_path):
     """In a process of its own, whose CuPy imports and finds no driver."""
     (tmp_path / "cupy").mkdir()
-    (tmp_path / "cupy" / "__init__.py").write_text(WITHOUT_A_DRIVER)
+    (tmp_path / "cupy" / "__init__.py").write_text(WITHOUT_A_DRIVER, encoding="utf-8")
     code = (
         "import numpy as np, pkef_fast\n"
         "from pkef_fast.data import generate\n"

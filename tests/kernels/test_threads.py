@@ -46,11 +46,11 @@ def groups(tmp_path):
     """A function that lays out control groups, and returns their quota."""
 
     def lay_out(own: str, **files: str) -> float:
-        (tmp_path / "cgroup").write_text(own)
+        (tmp_path / "cgroup").write_text(own, encoding="utf-8")
         for path, text in files.items():
             file = tmp_path / "fs" / path.replace("__", "/").replace("cpu_", "cpu.")
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
+            file.write_text(text, encoding="utf-8")
         return threads.quota(tmp_path / "fs", tmp_path / "cgroup")
 
     return lay_out

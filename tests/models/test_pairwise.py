@@ -233,4 +233,4 @@ def test_every_command_takes_them(name, tmp_path, monkeypatch):
     run(runner, "recommend", out, "--user", 0, "--explain")
     pytest.importorskip("optuna")
     run(runner, "tune", "--model", name, "--trials", 1, "--epochs", 1, "--out", "best.toml", *small)
-    assert "model" in (tmp_path / "best.toml").read_text()
+    assert "model" in (tmp_path / "best.toml").read_text(encoding="utf-8")

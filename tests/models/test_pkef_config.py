@@ -85,12 +85,14 @@ def test_presets_work_for_any_number_of_behaviours(name, count):
 def test_toml_reads_back_exactly(tmp_path):
     config = preset("paper", FOUR).replaced(layers="3,2,1,1", coefficients="0,1/3,0,2/3", lr=1e-17)
     file = tmp_path / "c.toml"
-    file.write_text(toml.dump(config, {"data": {"dataset": 'a "b" \\ c', "none": None}}))
+    file.write_text(
+        toml.dump(config, {"data": {"dataset": 'a "b" \\ c', "none": None}}), encoding="utf-8"
+    )
     fields, tables = toml.load(file)
     assert PkefConfig().replaced(**fields) == config
     assert tables == {"data": {"dataset": 'a "b" \\ c'}}
     for item in dataclasses.fields(config):
-        assert f"# {item.metadata['text'][:30]}" in file.read_text()
+        assert f"# {item.metadata['text'][:30]}" in file.read_text(encoding="utf-8")
 
 
 def test_values_may_be_typed_as_text():
@@ -157,7 +159,7 @@ def test_an_unknown_preset_is_refused():
 
 def test_broken_toml_is_refused(tmp_path):
     file = tmp_path / "c.toml"
-    file.write_text("d = = 3")
+    file.write_text("d = = 3", encoding="utf-8")
     with pytest.raises(InputError, match=r"c\.toml is not TOML"):
         toml.load(file)
     with pytest.raises(InputError, match="cannot be read"):

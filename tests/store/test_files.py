@@ -24,14 +24,14 @@ def test_a_file_appears_when_the_block_ends(tmp_path):
 
 def test_an_error_leaves_what_was_there(tmp_path):
     path = tmp_path / "a"
-    path.write_text("before")
+    path.write_text("before", encoding="utf-8")
     with pytest.raises(ZeroDivisionError), write_file(path) as file:
         file.write(b"half")
         raise ZeroDivisionError
-    assert path.read_text() == "before"
+    assert path.read_text(encoding="utf-8") == "before"
     assert len(list(tmp_path.iterdir())) == 1
     with pytest.raises(ZeroDivisionError), write_folder(tmp_path / "b") as folder:
-        (folder / "x").write_text("half")
+        (folder / "x").write_text("half", encoding="utf-8")
         raise ZeroDivisionError
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -47,7 +47,7 @@ def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
 
 
 def test_a_file_where_a_folder_should_be_is_one_sentence(tmp_path):
-    (tmp_path / "a").write_text("")
+    (tmp_path / "a").write_text("", encoding="utf-8")
     for write in (write_file, write_folder):
         said = pytest.raises(InputError, match=r"could not be written: .*; nothing was changed")
         with said, write(tmp_path / "a" / "b"):
@@ -57,21 +57,21 @@ def test_a_file_where_a_folder_should_be_is_one_sentence(tmp_path):
 def test_a_folder_appears_when_the_block_ends(tmp_path):
     path = tmp_path / "new" / "run"
     with write_folder(path) as folder:
-        (folder / "x").write_text("1")
+        (folder / "x").write_text("1", encoding="utf-8")
         assert not path.exists()
-    assert (path / "x").read_text() == "1"
+    assert (path / "x").read_text(encoding="utf-8") == "1"
     (tmp_path / "empty").mkdir()
     with write_folder(tmp_path / "empty") as folder:
-        (folder / "x").write_text("2")
-    assert (tmp_path / "empty/x").read_text() == "2"
+        (folder / "x").write_text("2", encoding="utf-8")
+    assert (tmp_path / "empty/x").read_text(encoding="utf-8") == "2"
 
 
 def test_a_folder_with_something_in_it_is_not_replaced(tmp_path):
     (tmp_path / "run").mkdir()
-    (tmp_path / "run/mine").write_text("before")
+    (tmp_path / "run/mine").write_text("before", encoding="utf-8")
     said = pytest.raises(InputError, match="run could not be written")
     with said, write_folder(tmp_path / "run") as folder:
-        (folder / "x").write_text("")
+        (folder / "x").write_text("", encoding="utf-8")
     assert [one.name for one in tmp_path.rglob("*")] == ["run", "mine"]
 
 

@@ -49,9 +49,9 @@ def test_old_models_rank_as_they_did(runs, name):
 
 
 def test_an_old_run_goes_on(runs):
-    before = (runs / "plain" / "metrics.jsonl").read_text().splitlines()
+    before = (runs / "plain" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     run("train", "--resume", "plain", "--epochs", "3")
-    after = (runs / "plain" / "metrics.jsonl").read_text().splitlines()
+    after = (runs / "plain" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert after[:2] == before
     assert json.loads(after[2])["epoch"] == 3
 

@@ -44,7 +44,7 @@ def test_folders_that_are_taken_or_none(tmp_path):
     with pytest.raises(InputError, match=r"already holds another run; .* go on with --resume"):
         made(tmp_path / "run")
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine/x").write_text("")
+    (tmp_path / "mine/x").write_text("", encoding="utf-8")
     with pytest.raises(InputError, match="already holds other files"):
         made(tmp_path / "mine")
     with pytest.raises(InputError, match="is a file; wanted a folder for the run"):
@@ -65,6 +65,6 @@ def test_records_and_checkpoints(tmp_path):
     facts, arrays = run.read_checkpoint()
     assert facts == {"step": 3}
     assert arrays["a"].tolist() == [0, 1, 2]
-    run.metrics_file.write_text('{"epoch": 1}\n{"epoch": \n')
+    run.metrics_file.write_text('{"epoch": 1}\n{"epoch": \n', encoding="utf-8")
     with pytest.raises(InputError, match=r"metrics\.jsonl, line 2: not JSON"):
         run.records()

@@ -343,7 +343,7 @@ def test_a_folder_that_holds_something_is_not_written_to(tmp_path):
     with pytest.raises(InputError, match="already holds another run"):
         PKEF("official", **SMALL).fit(small_data(), out=out)
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    (tmp_path / "mine" / "letter.txt").write_text("dear", encoding="utf-8")
     with pytest.raises(InputError, match="already holds other files"):
         PKEF("official", **SMALL).fit(small_data(), out=tmp_path / "mine")
     assert {p.name: p.read_bytes() for p in out.iterdir()} == before

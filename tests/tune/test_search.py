@@ -114,7 +114,7 @@ def test_another_search_may_not_use_the_study(data, tmp_path):
         Search(data, "graph-rank", seed=2, metric="MRR").run(tmp_path / "s.db", 2)
     with pytest.raises(InputError, match="of another search: its seed is 2"):
         Search(data, "graph-rank", seed=3).run(tmp_path / "s.db", 2)
-    (tmp_path / "text.db").write_text("not a study at all")
+    (tmp_path / "text.db").write_text("not a study at all", encoding="utf-8")
     with pytest.raises(InputError, match=r"text\.db is not a study"):
         Search(data, "graph-rank").run(tmp_path / "text.db", 1)
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": "Rank every item for every test user of a run's data set.",
     "recommend": "Recommend items to users, by the data set's own ids.",
     "data": "Look at data sets, and convert them.",
+    "models": "List the models: their papers, sizes and what they read.",
     "config": "Print a preset as TOML, a comment for each field.",
     "doctor": "Show versions, threads, devices and caches.",
     "bench": "Time the stages of a training step and an evaluation on the CPU.",

@@ -30,6 +30,7 @@ from ..device import Device
 from ..errors import InputError, did_you_mean
 from ..evaluate.rankers import RowsRanker
 from ..graph import adjacency as graph
+from ..train.protocol import ALL, About
 
 WIDTH = 256  # users of a block; a CPU takes half the time of 64: wide rows cost less a value
 # Kernels sum a few full cache lines of a row together and what is left in another order. With whole
@@ -88,6 +89,7 @@ class GraphRank:
         What `stored` of another one gave: the rounds (K,).
     """
 
+    about = About("Ko, Jeon, Jung, arXiv 2502.11335", 2025, ALL)
     Config = GraphRankConfig
     presets = tuple(PRESETS)
     trained = False  # by steps

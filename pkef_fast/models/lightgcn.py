@@ -19,6 +19,7 @@ from ..data.dataset import Dataset
 from ..tape import ops
 from ..tape.autograd import Tensor
 from ..train.config import patience
+from ..train.protocol import TARGET, About
 from .pairwise import Pairwise, PairwiseConfig
 from .triples import OnePerUser
 
@@ -35,6 +36,7 @@ class LightGcnConfig(PairwiseConfig):
 class LightGcn(Pairwise):
     """The model; see the module."""
 
+    about = About("He et al., LightGCN, SIGIR", 2020, TARGET)
     Config = LightGcnConfig
     SPACE = (*Pairwise.SPACE, Range("layers", 1, 4))
 

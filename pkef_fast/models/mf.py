@@ -15,6 +15,7 @@ from ..config.fields import field
 from ..data.dataset import Dataset
 from ..tape.autograd import Tensor
 from ..train.config import patience
+from ..train.protocol import TARGET, About
 from .pairwise import Pairwise, PairwiseConfig
 from .triples import TripleList
 
@@ -30,6 +31,7 @@ class MfConfig(PairwiseConfig):
 class MfBpr(Pairwise):
     """The model; see the module."""
 
+    about = About("Rendle et al., BPR, UAI", 2009, TARGET)
     Config = MfConfig
     TABLES = 3
 

@@ -35,11 +35,23 @@ class Shape(NamedTuple):
     steps_held: int = 1
 
 
+class About(NamedTuple):
+    """Where a model comes from: its paper, the year of it, and what it reads of the data."""
+
+    paper: str
+    year: int
+    reads: str
+
+
+TARGET, ALL = "target", "all behaviours"  # what models read
+
+
 class Model(Protocol):
     """What every model has.
 
     Attributes
     ----------
+    about : About
     Config : type
         Its choices; a `Fields`.
     presets : tuple of str
@@ -50,6 +62,7 @@ class Model(Protocol):
         How its epoch is chosen where the user does not say.
     """
 
+    about: ClassVar[About]
     Config: ClassVar[type[Fields]]
     presets: ClassVar[tuple[str, ...]]
     trained: ClassVar[bool]

@@ -11,6 +11,7 @@ from ...data.dataset import Dataset
 from ...evaluate.rankers import TableRanker
 from ...tape import ops
 from ...tape.autograd import Tensor, no_grad
+from ...train.protocol import ALL, About
 from ..parametric import Parametric
 from .config import PkefConfig
 from .heads import HEADS
@@ -26,6 +27,7 @@ Part = tuple[str, Term]
 class Pkef(Parametric):
     """The model: parameters by name, the loss of a batch, and the scorer of all pairs."""
 
+    about = About("Meng et al., PKEF, CIKM", 2023, ALL)
     Config = PkefConfig
     PRESETS, presets = PRESETS, tuple(PRESETS)
     select = "last"

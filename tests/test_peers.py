@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from adapters import lightgcn
 from test_fixtures import EXACT, close, dataset_of
 
 from pkef_fast.data import generate
 from pkef_fast.device import device
+from pkef_fast.models.lightgcn import LightGcn, LightGcnConfig
 from pkef_fast.models.pkef.config import PkefConfig
 from pkef_fast.models.pkef.model import Pkef
 from pkef_fast.models.pkef.presets import preset
@@ -29,6 +31,10 @@ def the_torch_peer():
     from peers import torch_pkef
 
     return torch_pkef
+
+
+def parameters_of(z):
+    return {n.removeprefix("param."): v for n, v in z.items() if n.startswith("param.")}
 
 
 def official_fixtures():
@@ -48,7 +54,7 @@ def test_the_torch_step_is_that_of_the_fixtures(path, sparse):
     behaviors = [f"b{k}" for k in range(len(fields["layers"]))]
     config = PkefConfig(precision="float64").replaced(**fields).checked(behaviors)
     assert peer.covers(config)
-    parameters = {n.removeprefix("param."): v for n, v in z.items() if n.startswith("param.")}
+    parameters = parameters_of(z)
     training = peer.Training(
         dataset_of(z, behaviors, z["test_item"]), config, parameters, sparse=sparse
     )
@@ -104,6 +110,48 @@ def test_the_torch_peer_trains():
     training = peer.Training(data, config, Pkef(config, data, device("cpu")).stored())
     losses = [training.make_step() for _ in range(30)]
     assert np.mean(losses[-3:]) < 0.9 * np.mean(losses[:3])
+
+
+def test_the_torch_lightgcn_is_that_of_the_fixture():
+    pytest.importorskip("torch", reason="PyTorch is not installed (extra `peers`)")
+    from peers import torch_lightgcn
+
+    z = dict(np.load(ROOT / "tests" / "fixtures" / "exact_lightgcn_default.npz"))
+    data = dataset_of(
+        z, [f"b{k}" for k in range(sum(n.startswith("R.") for n in z))], z["test_item"]
+    )
+    model = lightgcn.build(json.loads(str(z["config"])), data, device("cpu"), parameters_of(z))
+    training = torch_lightgcn.Training(data, model.config, parameters_of(z))
+    assert torch_lightgcn.covers(model.config)
+    batch = tuple(z[f"batch.{part}"] for part in ("users", "positives", "negatives"))
+    for update in (1, 2, 3):
+        loss = training.learn(batch)
+        for name, weight in training.weights.items():
+            if update == 1:
+                close(loss, z["loss"], EXACT["loss"], "loss")
+                close(weight.grad.numpy(), z[f"grad.{name}"], EXACT["gradient"], f"grad.{name}")
+        if update in (1, 3):
+            for name, weight in training.weights.items():
+                wanted = z[f"param_after{update}.{name}"]
+                close(weight.detach().numpy(), wanted, EXACT["parameter"], f"{name} {update}")
+
+
+def test_the_torch_lightgcn_trains_on_pairs_and_items_outside():
+    pytest.importorskip("torch", reason="PyTorch is not installed (extra `peers`)")
+    from peers import torch_lightgcn
+
+    data = generate(n_users=60, n_items=30, seed=4)
+    config = LightGcnConfig(d=8, lr=1e-2).checked(data.behaviors)
+    training = torch_lightgcn.Training(data, config, LightGcn(config, data, device("cpu")).stored())
+    drawn = []
+    learn = training.learn
+    training.learn = lambda batch: drawn.append(batch) or learn(batch)
+    losses = [training.make_step() for _ in range(40)]
+    assert np.mean(losses[-3:]) < np.mean(losses[:3])
+    inside = training.matrix.toarray() != 0
+    for users, positives, negatives in drawn:
+        assert len(set(users)) == len(users)
+        assert inside[users, positives].all() and not inside[users, negatives].any()
 
 
 def test_no_module_of_the_package_imports_a_peer():

@@ -2,6 +2,7 @@
 
     torch_product   Â x by PyTorch's sparse CSR product (SciPy's is the yardstick T itself)
     torch_pkef      a training step of the same model as a user of PyTorch would write it
+    torch_lightgcn  the same for LightGCN
     implicit_bpr    an epoch of the library `implicit`'s matrix factorisation, for scale
 
 Needs the extra `peers`. pkef_fast itself imports none of this; `pkef-fast bench --peers` loads it
@@ -36,14 +37,16 @@ def peers(trainer: Trainer, graph: Adjacency, x: np.ndarray, threads: int) -> li
     if "torch" not in missing():
         import torch
 
-        from . import torch_pkef, torch_product
+        from . import torch_lightgcn, torch_pkef, torch_product
 
         torch.set_num_threads(threads)
         found.append(
             Peer(f"PyTorch sparse CSR @ dense, {view}", PRODUCT, torch_product.product(graph, x))
         )
-        if torch_pkef.covers(config):
-            training = torch_pkef.Training(data, config, trainer.model.stored())
+        for written in (torch_pkef, torch_lightgcn):
+            if not written.covers(config):
+                continue
+            training = written.Training(data, config, trainer.model.stored())
             found.append(Peer("PyTorch step of the same model", STEP, training.make_step))
     if "implicit" not in missing():
         from .implicit_bpr import epoch_seconds

@@ -155,11 +155,11 @@ class TorchPkef(torch.nn.Module):
             items = torch.from_numpy(items)
             if other is None:
                 cascade, parallel = self.own_scores(k, P, Z, users, items)
-                losses["cascade", (k, None)] = _bpr(cascade)
-                losses["parallel", (k, None)] = _bpr(parallel)
+                losses["cascade", (k, None)] = bpr(cascade)
+                losses["parallel", (k, None)] = bpr(parallel)
             else:
                 scores = self.unique_scores(other, k, Z, users, items)
-                losses["unique", (k, other)] = _bpr(scores)
+                losses["unique", (k, other)] = bpr(scores)
         return losses
 
     def loss(self, batch: Mapping[Term, Rows]) -> torch.Tensor:
@@ -173,7 +173,8 @@ class TorchPkef(torch.nn.Module):
         return total + config.regularization * sum(w.square().sum() for w in penalised)
 
 
-def _bpr(scores: torch.Tensor) -> torch.Tensor:
+def bpr(scores: torch.Tensor) -> torch.Tensor:
+    """Mean of −log σ(s⁺ − s⁻) over rows [positives; negatives]."""
     positive, negative = scores.chunk(2)
     return F.softplus(negative - positive).mean()
 
@@ -230,15 +231,16 @@ class Sampler:
     def _draw(self, positives: sp.csr_matrix, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         starts, degrees = positives.indptr[rows], np.diff(positives.indptr)[rows]
         drawn = positives.indices[starts + self.random.integers(degrees)]
-        negatives = self.random.integers(self.n_items, size=len(rows))
-        wrong = np.arange(len(rows))
-        while len(wrong := wrong[_contains(positives, rows[wrong], negatives[wrong])]):
-            negatives[wrong] = self.random.integers(self.n_items, size=len(wrong))
-        return drawn, negatives
+        return drawn, outside(positives, rows, self.random)
 
 
-def _contains(matrix: sp.csr_matrix, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    return np.asarray(matrix[rows, columns]).ravel() != 0
+def outside(matrix: sp.csr_matrix, rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """For each of these rows a random column where the matrix has nothing; drawn until one is."""
+    columns = random.integers(matrix.shape[1], size=len(rows))
+    wrong = np.arange(len(rows))
+    while len(wrong := wrong[np.asarray(matrix[rows[wrong], columns[wrong]]).ravel() != 0]):
+        columns[wrong] = random.integers(matrix.shape[1], size=len(wrong))
+    return columns
 
 
 class Training:

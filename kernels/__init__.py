@@ -4,7 +4,8 @@ In the order in which the data of a training step passes them:
 
     sample → propagate → pairs → pme → bpr → (adjoints, backwards) → adam → rank
 
-`linear` and `gate` serve the fusion schemes and heads that need dense maps. The re-ranker's are
+`linear` and `gate` serve the fusion schemes and heads that need dense maps, `normalise` the
+baselines that scale rows to length one. The re-ranker's are
 `neighbours`, `candidates` and `reorder`, which have no CUDA form. An operation's
 `__init__.py` is its contract, `reference.py` the NumPy truth, `cpu.py` the Numba form, `cuda.py`
 with its `.cu` source the CUDA form; `cuda/` is what the CUDA forms share.
@@ -26,7 +27,18 @@ from .cuda import Backend, Unsupported, forms
 
 __all__ = ["HOST_OPERATIONS", "OPERATIONS", "Kernels", "NoSuchDevice", "Unsupported", "load", "on"]
 
-OPERATIONS = ("sample", "propagate", "pairs", "pme", "bpr", "linear", "gate", "adam", "rank")
+OPERATIONS = (
+    "sample",
+    "propagate",
+    "pairs",
+    "pme",
+    "bpr",
+    "linear",
+    "gate",
+    "normalise",
+    "adam",
+    "rank",
+)
 HOST_OPERATIONS = ("neighbours", "candidates", "reorder")  # on NumPy's arrays only
 
 threads.settle()  # before Numba is imported
@@ -68,6 +80,7 @@ class Kernels:
     bpr: Any
     linear: Any
     gate: Any
+    normalise: Any
     adam: Any
     rank: Any
     neighbours: Any = field(default_factory=partial(_NotHere, "neighbours"))

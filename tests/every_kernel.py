@@ -187,6 +187,14 @@ def gate(form, rng):
     form.mix_adjoint(form.mix(y[:20], parts), y[:20], parts)
 
 
+def normalise(form, rng):
+    """Both forms over more rows than a block has, in vectors and single values."""
+    for kind in ("clamp", "smooth"):
+        for d in (8, 5):
+            x, d_y = draws(rng, 2, 70, d)
+            form.normalise_adjoint(d_y, *form.normalise(x, kind, 1e-6), kind, 1e-6)
+
+
 def adam(form, rng):
     """Two blocks of parameters, of a step that the host gives and of one on the device."""
     theta, grad, m, v = draws(rng, 4, 5000)
@@ -225,6 +233,7 @@ EVERY: dict[str, Callable] = {
     "bpr": bpr,
     "linear": linear,
     "gate": gate,
+    "normalise": normalise,
     "adam": adam,
     "rank": rank,
 }

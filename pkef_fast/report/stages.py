@@ -214,7 +214,7 @@ class Recorder:
             return "sample"
         if operation in ("pairs", "pme", "gate"):
             return f"experts{back}"
-        if operation == "linear":
+        if operation in ("linear", "normalise"):
             return "sums and dense maps"
         return {"bpr": "loss", "adam": "update", "rank": "rank"}.get(operation, operation)
 

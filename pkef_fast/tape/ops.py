@@ -443,3 +443,19 @@ def _cross_entropy_adjoint(kernels, saved, needs, d_out):
 
 
 cross_entropy = Op("cross_entropy", _cross_entropy, _cross_entropy_adjoint)
+
+
+# ---- rows of length one: CRGCN, GNMR, MBGCN ------------------------------------------------------
+
+
+def _normalise(kernels, x, *, form="clamp", epsilon=1e-12):
+    """x_n / max(|x_n|, ε) of each row, or with "smooth" x_n / (ε + √(ε + ⟨x_n,x_n⟩))."""
+    y, inverse = kernels.normalise.normalise(x, form, epsilon)
+    return y, (y, inverse, form, epsilon)
+
+
+def _normalise_adjoint(kernels, saved, needs, d_out):
+    return (kernels.normalise.normalise_adjoint(d_out, *saved),)
+
+
+normalise = Op("normalise", _normalise, _normalise_adjoint)

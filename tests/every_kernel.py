@@ -120,6 +120,8 @@ def pairs(form, rng):
         for r in (None, relation):
             form.dot(x[1], ends, 2.0, r)
             form.dot_adjoint(d_scores, x[1], ends, 2.0, r)
+        for how in ("sum", "product"):
+            form.join_adjoint(form.join(x[1], ends, how), x[1], ends, how)
         rows, weights = draws(rng, 600, 5), draws(rng, 600)
         form.penalty_adjoint(form.penalty(rows, weights), rows, weights)
     finally:

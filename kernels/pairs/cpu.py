@@ -18,6 +18,8 @@ __all__ = [
     "gather",
     "gather_adjoint",
     "index_pairs",
+    "join",
+    "join_adjoint",
     "penalty",
     "penalty_adjoint",
 ]
@@ -169,6 +171,52 @@ def dot_adjoint(d_scores, x, pairs, score_scale, relation=None):
     # Σ over pairs of w x_l∘x_r: each pair is met twice, once at either end
     d_relation = np.sum(x * sums, axis=0) * x.dtype.type(0.5)
     return sums * relation, d_relation
+
+
+@parallel()
+def _join(x, left, right, product, out):
+    for r in nb.prange(len(left)):
+        if left[r] < 0:
+            out[r] = 0
+            continue
+        a, b = x[left[r]], x[right[r]]
+        for j in range(x.shape[1]):
+            out[r, j] = a[j] * b[j] if product else a[j] + b[j]
+
+
+@parallel(fastmath=FAST)
+def _owner_joins(d_y, x, left, right, ptr, slots, product, out):
+    """out_n = Σ over n's pairs of d_y, times the partner's row where a join was a product."""
+    count = len(left)
+    for n in nb.prange(len(ptr) - 1):
+        row = out[n]
+        for j in range(x.shape[1]):
+            row[j] = 0
+        for s in range(ptr[n], ptr[n + 1]):
+            slot = slots[s]
+            pair = slot if slot < count else slot - count
+            g = d_y[pair]
+            if product:
+                partner = x[right[pair] if slot < count else left[pair]]
+                for j in range(x.shape[1]):
+                    row[j] += g[j] * partner[j]
+            else:
+                for j in range(x.shape[1]):
+                    row[j] += g[j]
+
+
+def join(x, pairs, how):
+    """x_l + x_r or x_l ∘ x_r of each pair, (R, d)."""
+    y = empty((len(pairs.left), x.shape[1]), x.dtype)
+    _join(x, pairs.left, pairs.right, how == "product", y)
+    return y
+
+
+def join_adjoint(d_y, x, pairs, how):
+    """d_x of `join`."""
+    d_x = empty_like(x)
+    _owner_joins(d_y, x, *pairs, how == "product", d_x)
+    return d_x
 
 
 @parallel(fastmath=FAST)

@@ -43,6 +43,8 @@ _BY_VECTOR = (
     "put_rows",
     "pair_dots",
     "owner_dots",
+    "join_rows",
+    "owner_joins",
     "penalty_pieces",
     "penalty_rows",
 )
@@ -99,6 +101,8 @@ class Form(RowLaunchers):
         "gather",
         "gather_adjoint",
         "index_pairs",
+        "join",
+        "join_adjoint",
         "penalty",
         "penalty_adjoint",
     )
@@ -235,6 +239,26 @@ class Form(RowLaunchers):
         partial = self.xp.empty((pieces, d), x.dtype)
         self._by_type("relation_pieces", pieces, x.dtype, (x, relation, n_nodes, d, sums, partial))
         return sums, self._sum_pieces(partial)
+
+    # ---- rows of pairs ------------------------------------------------------------------------
+
+    def join(self, x, pairs, how):
+        """x_l + x_r or x_l ∘ x_r of each pair, (R, d)."""
+        rows, d = len(pairs.left), x.shape[1]
+        y = self.xp.empty((rows, d), x.dtype)
+        product = np.bool_(how == "product")
+        ends = (pairs.left, pairs.right, rows, d, product, y)
+        self._by_vector("join_rows", ceil_div(rows, GROUPS), x.dtype, d, (x, *ends))
+        return y
+
+    def join_adjoint(self, d_y, x, pairs, how):
+        """d_x of `join`."""
+        n_nodes, d = x.shape
+        d_x = self.xp.empty_like(x)
+        sizes = (len(pairs.left), n_nodes, d, np.bool_(how == "product"))
+        blocks = ceil_div(n_nodes, OWNERS)
+        self._by_vector("owner_joins", blocks, x.dtype, d, (x, d_y, *pairs, *sizes, d_x))
+        return d_x
 
     # ---- penalty ------------------------------------------------------------------------------
 

@@ -249,6 +249,43 @@ relation_pieces(const T* x, const T* relation, int n_nodes, int d, T* sums, T* p
     }
 }
 
+// ---- rows of pairs -------------------------------------------------------------------------------
+
+// out = x_l ∘ x_r or x_l + x_r of each pair, zero where it is absent.
+template <typename T, int V>
+__global__ void __launch_bounds__(THREADS)
+join_rows(const T* x, const int* left, const int* right, int rows, int d, bool product, T* out) {
+    const PairHere pair(left, right, rows);
+    if (!pair.inside) return;
+    const T *l = x + int64(pair.left) * d, *r = x + int64(pair.right) * d;
+    for (int a = threadIdx.x % LANES * V; a < d; a += LANES * V) {
+        Vec<T, V> y{};
+        if (pair.present) {
+            const Vec<T, V> p = load_vec<V>(l + a), q = load_vec<V>(r + a);
+#pragma unroll
+            for (int i = 0; i < V; ++i) y[i] = product ? p[i] * q[i] : p[i] + q[i];
+        }
+        store_vec<V>(out + int64(pair.row) * d + a, y);
+    }
+}
+
+// out_n = Σ over n's pairs of d_y, times the partner's row where a join was a product.
+template <typename T, int V>
+__global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
+owner_joins(const T* x, const T* d_y, const int* left, const int* right, const int* ptr,
+            const int* slots, int rows, int n_nodes, int d, bool product, T* out) {
+    sum_slots<V>(ptr, slots, n_nodes, d, out, [&](int, int slot, int c) {
+        const End end(slot, left, right, rows);
+        Vec<T, V> g = load_vec<V>(d_y + int64(end.pair) * d + c);
+        if (product) {
+            const Vec<T, V> partner = load_vec<V>(x + int64(end.partner) * d + c);
+#pragma unroll
+            for (int i = 0; i < V; ++i) g[i] *= partner[i];
+        }
+        return g;
+    });
+}
+
 // ---- penalty -------------------------------------------------------------------------------------
 
 // partial[block] = Σ over its rows of weight·⟨x,x⟩: a row in T, the rows in double.

@@ -13,6 +13,8 @@ __all__ = [
     "gather",
     "gather_adjoint",
     "index_pairs",
+    "join",
+    "join_adjoint",
     "penalty",
     "penalty_adjoint",
 ]
@@ -91,6 +93,24 @@ def dot_adjoint(d_scores, x, pairs, score_scale, relation=None):
         r, d_relation = relation, np.sum(g * left * right, axis=0)
     add_to_ends(d_x, pairs, g * right * r, g * left * r)
     return d_x, d_relation
+
+
+def join(x, pairs, how):
+    """x_l + x_r or x_l ∘ x_r of each pair, (R, d)."""
+    rows, there = present(pairs)
+    left, right = x[there.left], x[there.right]
+    return all_rows(left * right if how == "product" else left + right, rows, pairs)
+
+
+def join_adjoint(d_y, x, pairs, how):
+    """d_x of `join`."""
+    rows, pairs = present(pairs)
+    g, d_x = d_y[rows], np.zeros_like(x)
+    if how == "product":
+        add_to_ends(d_x, pairs, g * x[pairs.right], g * x[pairs.left])
+    else:
+        add_to_ends(d_x, pairs, g, g)
+    return d_x
 
 
 def penalty(x, weights):

@@ -405,20 +405,74 @@ def _weigh_learned_adjoint(kernels, saved, needs, d_out):
 weigh_learned = Op("weigh_learned", _weigh_learned, _weigh_learned_adjoint)
 
 
-# ---- what a small network of the host needs: rerank/learner.py ---------------------------------
+# ---- small networks: over pairs, and rerank/learner.py's ---------------------------------------
 
 
-def _relu(kernels, x):
-    y = kernels.linear.activate(x, "relu")
-    return y, (y,)
+def _linear(kernels, x, weight):
+    expect(
+        x.shape[1] == weight.shape[0],
+        "linear",
+        f"x {x.shape} and weight {weight.shape} do not fit",
+    )
+    return kernels.linear.affine(x, weight, None), (x, weight)
 
 
-def _relu_adjoint(kernels, saved, needs, d_out):
-    (y,) = saved
-    return (kernels.linear.activate_adjoint(d_out, y, "relu"),)
+def _linear_adjoint(kernels, saved, needs, d_out):
+    x, weight = saved
+    return kernels.linear.affine_adjoint(d_out, x, weight, with_bias=False, need_x=needs[0])[:2]
 
 
-relu = Op("relu", _relu, _relu_adjoint)
+linear = Op("linear", _linear, _linear_adjoint)
+
+
+def _activation(kind: str) -> Op:
+    """An activation of `kernels.linear`; its adjoint reads the output."""
+
+    def forward(kernels, x, *, slope=0.1):
+        y = kernels.linear.activate(x, kind, slope)
+        return y, (y, slope)
+
+    def adjoint(kernels, saved, needs, d_out):
+        y, slope = saved
+        return (kernels.linear.activate_adjoint(d_out, y, kind, slope),)
+
+    return Op(kind, forward, adjoint)
+
+
+relu, leaky_relu, sigmoid = (_activation(kind) for kind in ("relu", "leaky_relu", "sigmoid"))
+
+
+def _split_rows(kernels, x, *, at):
+    """The first `at` rows, and the others."""
+    return (x[:at], x[at:]), (x.shape, at)
+
+
+def _split_rows_adjoint(kernels, saved, needs, d_first, d_rest):
+    shape, at = saved
+    like = d_rest if d_first is None else d_first
+    d_x = kernels.xp.zeros(shape, like.dtype)
+    for here, part in ((slice(at), d_first), (slice(at, None), d_rest)):
+        if part is not None:
+            d_x[here] = part
+    return (d_x,)
+
+
+split_rows = Op("split_rows", _split_rows, _split_rows_adjoint)
+
+
+def _joined(name: str, how: str) -> Op:
+    """Rows of pairs (R, d) from those of nodes (B, d): `kernels.pairs.join`."""
+
+    def forward(kernels, x, *, pairs):
+        return kernels.pairs.join(x, pairs, how), (x, pairs)
+
+    def adjoint(kernels, saved, needs, d_out):
+        return (kernels.pairs.join_adjoint(d_out, *saved, how),)
+
+    return Op(name, forward, adjoint)
+
+
+pair_sum, pair_product = _joined("pair_sum", "sum"), _joined("pair_product", "product")
 
 
 def _cross_entropy(kernels, scores, *, answers):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pair_rows import assert_near, draw_pairs
 
-from pkef_fast.kernels.pairs import cpu, reference
+from pkef_fast.kernels.pairs import JOINS, cpu, reference
 
 EACH = pytest.mark.parametrize("kernels", forms("pairs"))
 FAST = pytest.mark.parametrize("kernels", forms("pairs", "cpu", "emulator", "gpu"))
@@ -38,6 +38,10 @@ def everything(kernels, *shape):
         results[name] = kernels.dot(x, pairs, SCORE_SCALE, r)
         gradients = kernels.dot_adjoint(d_scores, x, pairs, SCORE_SCALE, r)
         results[f"{name} d_x"], results[f"{name} d_relation"] = gradients
+    d_y = np.outer(d_scores, relation)
+    for how in JOINS:
+        results[f"join {how}"] = kernels.join(x, pairs, how)
+        results[f"join {how} d_x"] = kernels.join_adjoint(d_y, x, pairs, how)
     results["penalty"] = kernels.penalty(x, weights)
     results["penalty d_x"] = kernels.penalty_adjoint(np.asarray(0.7), x, weights)
     return {name: value for name, value in results.items() if value is not None}
@@ -73,6 +77,30 @@ def test_dot_adjoint_by_central_differences():
             moved[position] = moved[position] + h * direction
             ends.append(np.sum(reference.dot(moved[0], pairs, SCORE_SCALE, moved[1]) * d_scores))
         assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(np.sum(gradient * direction), rel=1e-7)
+
+
+@pytest.mark.parametrize("how", JOINS)
+def test_join_adjoint_by_central_differences(how):
+    x, relation, _, (left, right), d_scores = problem(5, 3, 4, 9, 4, np.float64)
+    pairs, d_y = reference.index_pairs(left, right, 7), np.outer(d_scores, relation)
+    gradient = reference.join_adjoint(d_y, x, pairs, how)
+    direction = np.random.default_rng(0).normal(size=x.shape)
+    ends = [np.sum(reference.join(x + h * direction, pairs, how) * d_y) for h in (1e-6, -1e-6)]
+    assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(np.sum(gradient * direction), rel=1e-7)
+
+
+@EACH
+def test_join_by_hand(kernels):
+    x = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], np.float32)
+    pairs = kernels.index_pairs(np.array([0, -1, 1], np.int32), np.array([2, -1, 2], np.int32), 3)
+    np.testing.assert_array_equal(kernels.join(x, pairs, "sum"), [[6, 8], [0, 0], [8, 10]])
+    np.testing.assert_array_equal(kernels.join(x, pairs, "product"), [[5, 12], [0, 0], [15, 24]])
+    d_y = np.array([[1, 1], [9, 9], [2, 0]], np.float32)
+    found = kernels.join_adjoint(d_y, x, pairs, "product")
+    np.testing.assert_array_equal(found, [[5, 6], [10, 0], [7, 2]])
+    np.testing.assert_array_equal(
+        kernels.join_adjoint(d_y, x, pairs, "sum"), [[1, 1], [2, 0], [3, 1]]
+    )
 
 
 def test_penalty_adjoint_by_central_differences():

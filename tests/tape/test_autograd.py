@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pkef_fast.device import device
+from pkef_fast.kernels.pairs.reference import index_pairs
 from pkef_fast.tape import ops
 from pkef_fast.tape.autograd import Op, Tensor, backward, no_grad
 
@@ -28,6 +29,8 @@ def _sum_adjoint(kernels, saved, needs, d_out):
 
 weighted_sum = Op("weighted_sum", _sum, _sum_adjoint)
 
+PAIRS = index_pairs(np.array([0, 1, -1, 0], np.int32), np.array([2, 3, -1, 3], np.int32), 4)
+
 # name, operation on leaves, shapes of the leaves
 OPS = [
     ("add", ops.add, [(4, 3), (4, 3)], {}),
@@ -47,6 +50,13 @@ OPS = [
     ("-a", lambda a: -a, [(4, 3)], {}),
     ("no axes", lambda a, b: -a * b + 2 * a - b, [(), ()], {}),
     ("relu", ops.relu, [(4, 3)], {}),
+    ("leaky_relu", ops.leaky_relu, [(4, 3)], {"slope": 0.2}),
+    ("sigmoid", ops.sigmoid, [(4, 3)], {}),
+    ("linear", ops.linear, [(4, 3), (3, 2)], {}),
+    ("split_rows", lambda x: ops.concatenate(*ops.split_rows(x, at=2)), [(4, 3)], {}),
+    ("split_rows, one read", lambda x: ops.split_rows(x, at=1)[1], [(4, 3)], {}),
+    ("pair_sum", ops.pair_sum, [(4, 3)], {"pairs": PAIRS}),
+    ("pair_product", ops.pair_product, [(4, 3)], {"pairs": PAIRS}),
     ("cross_entropy", ops.cross_entropy, [(4, 3)], {"answers": np.array([1, 0, 2, 2])}),
     ("penalty", ops.penalty, [(4, 3)], {"weights": np.array([0.5, 2.0, 0.0, 1.0])}),
 ]

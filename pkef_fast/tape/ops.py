@@ -513,3 +513,47 @@ def _normalise_adjoint(kernels, saved, needs, d_out):
 
 
 normalise = Op("normalise", _normalise, _normalise_adjoint)
+
+
+# ---- means of layers, penalties on whole tables and matrices: MB-CGCN, RGCN, CRGCN --------------------------------
+
+
+def _mean(kernels, *tables):
+    """Σ tables / n of n tables of one shape, added in their order."""
+    share = 1 / len(tables)
+    return kernels.linear.total(*tables) * tables[0].dtype.type(share), (len(tables), share)
+
+
+def _mean_adjoint(kernels, saved, needs, d_out):
+    count, share = saved
+    return (d_out * d_out.dtype.type(share),) * count
+
+
+mean = Op("mean", _mean, _mean_adjoint)
+
+
+def _half_squares(kernels, x):
+    """½·⟨x,x⟩ over all of a table x (n, d): a float64 scalar."""
+    ones = kernels.xp.ones(len(x), x.dtype)
+    return kernels.pairs.penalty(x, ones), (x, ones)
+
+
+half_squares = Op("half_squares", _half_squares, _penalty_adjoint)
+
+
+def _norm(kernels, x):
+    """√⟨x,x⟩ over all of a table x (n, d): a float64 scalar. A zero table passes no gradient."""
+    ones = kernels.xp.ones(len(x), x.dtype)
+    length = kernels.xp.asarray(kernels.xp.sqrt(2 * kernels.pairs.penalty(x, ones)))
+    return length, (x, ones, length)
+
+
+def _norm_adjoint(kernels, saved, needs, d_out):
+    x, ones, length = saved
+    # where, not if: the host does not ask a device for the length
+    there = length > 0
+    share = kernels.xp.where(there, d_out / kernels.xp.where(there, length, 1), 0)
+    return (kernels.pairs.penalty_adjoint(kernels.xp.asarray(share), x, ones),)
+
+
+norm = Op("norm", _norm, _norm_adjoint)

@@ -58,6 +58,12 @@ OPS = [
     ("pair_sum", ops.pair_sum, [(4, 3)], {"pairs": PAIRS}),
     ("pair_product", ops.pair_product, [(4, 3)], {"pairs": PAIRS}),
     ("cross_entropy", ops.cross_entropy, [(4, 3)], {"answers": np.array([1, 0, 2, 2])}),
+    ("mean", ops.mean, [(4, 3), (4, 3), (4, 3), (4, 3)], {}),
+    ("mean of one", ops.mean, [(4, 3)], {}),
+    ("normalise", ops.normalise, [(4, 3)], {}),
+    ("normalise, smooth", ops.normalise, [(4, 3)], {"form": "smooth", "epsilon": 1e-3}),
+    ("half_squares", ops.half_squares, [(4, 3)], {}),
+    ("norm", ops.norm, [(4, 3)], {}),
     ("penalty", ops.penalty, [(4, 3)], {"weights": np.array([0.5, 2.0, 0.0, 1.0])}),
 ]
 
@@ -87,6 +93,18 @@ def test_each_gradient_is_that_of_central_differences(name, op, shapes, options,
             ends.append(value(moved))
         numeric = (ends[0] - ends[1]) / 2e-6
         assert np.sum(tensor.grad * direction) == pytest.approx(numeric, rel=1e-7, abs=1e-8)
+
+
+@pytest.mark.parametrize("place", ["reference", "cpu"])
+def test_the_norm_of_a_table(place):
+    """√(3² + 4²); a table of zeros, and one without rows, have no slope rather than none at all."""
+    there = device(place)
+    for data, wanted in (([[3.0], [4.0]], 5.0), ([[0.0], [0.0]], 0.0), (np.zeros((0, 2)), 0.0)):
+        x = Tensor(np.array(data), there, requires_grad=True)
+        length = ops.norm(x)
+        assert length.data == wanted and ops.half_squares(x).data == wanted**2 / 2
+        backward(length)
+        np.testing.assert_allclose(x.grad, x.data / (wanted or 1), rtol=1e-15)
 
 
 def test_signs_are_the_operations_of_these_names():

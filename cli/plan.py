@@ -29,6 +29,7 @@ KEPT = (
     "rerank",
     "select",
     "leave_out",
+    "init_from",
 )
 
 
@@ -46,6 +47,7 @@ class Plan:
     rerank: str
     select: str
     leave_out: str | None
+    init_from: str | None = None
 
 
 def plan(options: dict[str, Any]) -> Plan:
@@ -113,6 +115,7 @@ def _new(options: dict[str, Any]) -> Plan:
         rerank=options["rerank"] or noted.get("rerank", "none"),
         select=options["select"] or noted.get("select", kind.select),
         leave_out=options["leave_out"] or noted.get("leave_out"),
+        init_from=options["init_from"] or noted.get("init_from"),
     )
 
 

@@ -82,6 +82,13 @@ INTERRUPTED = 130  # the shell's code for a program ended by Ctrl-C
     "re-ranker by it [default: the model's own: last, the last epoch, for pkef; val for others].",
 )
 @leave_out_option
+@click.option(
+    "--init-from",
+    type=click.Path(),
+    metavar="RUN",
+    help="Start from the parameters that the model of this run (a folder, or its model.npz) has in "
+    "common with the new one, by name; of the same data.",
+)
 @threads_option
 @click.option(
     "--precision",
@@ -106,6 +113,7 @@ def train(device, threads, tensor_cores, no_capture, protocol, as_json, **option
     pkef-fast train --dataset taobao --data-dir DATA --model lightgcn
     pkef-fast train --dataset taobao --data-dir DATA --model graph-rank --protocol all
     pkef-fast train --dataset taobao --data-dir DATA --rerank learned
+    pkef-fast train --model mb-cgcn --init-from runs/demo-lightgcn-1
     pkef-fast train --resume runs/demo-official-1 --epochs 200
     """
     in_use = set_threads(threads)
@@ -153,6 +161,7 @@ def _fit(recommender: Recommender, wanted: Plan, protocol: str | None, threads: 
                 rerank=wanted.rerank,
                 select=wanted.select,
                 leave_out=wanted.leave_out,
+                init_from=wanted.init_from,
                 callbacks=[report],
                 should_stop=lambda: bool(interrupted),
                 settings={

@@ -11,10 +11,12 @@ from .config.fields import Fields
 from .data.dataset import Dataset
 from .data.stored import arrays_of, fields_of
 from .device import Device
+from .errors import InputError
 from .holdout.selection import Selection
 from .models import Model, model_class
 from .rerank import Reranker
 from .store import checkpoint
+from .train.start import Start
 
 
 class Saved(NamedTuple):
@@ -74,6 +76,29 @@ def read(path: str | os.PathLike[str], device: Device) -> Saved:
     if "selection" in facts:
         selection = Selection(**facts["selection"])
     return Saved(name, facts["preset"], config, model, data, reranker, selection)
+
+
+def start_of(path: str | os.PathLike[str], data: Dataset) -> Start:
+    """The parameters of a model file, to start another model on `data` from.
+
+    Raises
+    ------
+    InputError
+        When it was trained on other data.
+    """
+    facts, arrays = checkpoint.read(path, "model")
+    sizes = (tuple(facts["behaviors"]), facts["n_users"], facts["n_items"])
+    wanted = arrays_of(data)
+    same = sizes == (data.behaviors, data.n_users, data.n_items) and all(
+        name in arrays and np.array_equal(arrays[name], one) for name, one in wanted.items()
+    )
+    if not same:
+        raise InputError(
+            f"{path} was trained on other data than {data.name!r}; wanted a model of the same "
+            "train interactions."
+        )
+    chosen = facts.get("selection", {})
+    return Start(str(path), _below("parameter", arrays), chosen.get("items", ""))
 
 
 def _named(kind: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

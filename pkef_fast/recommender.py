@@ -26,6 +26,7 @@ from .rerank import Reason, RerankConfig, Reranker, explained, learn_behind
 from .store.runs import Run
 from .train.callbacks import Callback, Callbacks
 from .train.fit import Fit
+from .train.start import Start
 
 RERANK = ("none", "learned")
 
@@ -92,6 +93,7 @@ class Recommender:
         rerank: str = "none",
         select: str = "last",
         leave_out: str | float | None = None,
+        init_from: str | os.PathLike[str] | None = None,
         rerank_config: RerankConfig | None = None,
         callbacks: Sequence[Callback] = (),
         should_stop: Callable[[], bool] = lambda: False,
@@ -109,6 +111,9 @@ class Recommender:
             "val" chooses the epoch, and whether to re-rank, by one more held-out item of each user.
         leave_out, rerank_config
             Of the re-ranker; `leave_out` of the validation items too.
+        init_from : path, optional
+            A run's folder or a model file of the same data: parameters of the names and shapes
+            that this model has too start from there; see `train.start`.
         callbacks : sequence of Callback
 
         Raises
@@ -133,6 +138,7 @@ class Recommender:
             protocol=protocol,
             select=select,
             leave_out=leave_out,
+            start=None if init_from is None else _start(init_from, data),
             callback=Callbacks(*callbacks),
             should_stop=should_stop,
             settings={"model": self.model_name, **(settings or {}), "rerank": rerank},
@@ -266,10 +272,8 @@ class Recommender:
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: str | int | Device = "cpu") -> Recommender:
         """A saved model: a file written by `save`, or the folder of a finished run."""
-        if os.path.isdir(path):
-            path = Run.open(path).model_file
         place = _device(device)
-        saved = model_file.read(path, place)
+        saved = model_file.read(_file_of(path), place)
         result = cls._of(saved.name, path, saved.preset, place)
         result._config, result.model, result._train = saved.config, saved.model, saved.data
         result.reranker, result.selection = saved.reranker, saved.selection
@@ -279,6 +283,16 @@ class Recommender:
     def _of(cls, model: str, path: object, preset: str | None, device: Device) -> Recommender:
         """A recommender for a stored model."""
         return cls(model, preset, device)
+
+
+def _file_of(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """The model file that a path names: itself, or that of a run's folder."""
+    return Run.open(path).model_file if os.path.isdir(path) else path
+
+
+def _start(path: str | os.PathLike[str], data: Dataset) -> Start:
+    """What `init_from` names, noted as it was given."""
+    return model_file.start_of(_file_of(path), data)._replace(source=str(path))
 
 
 def _device(name: str | int | Device) -> Device:

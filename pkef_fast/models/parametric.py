@@ -104,6 +104,13 @@ class Parametric:
             for name, shape in self.shapes().items()
         }
 
+    def start_from(self, values: Mapping[str, Array]) -> None:
+        """Let parameters of these names, and their average, start from these values."""
+        for name, value in values.items():
+            value = self.device.place(np.array(value, self.dtype, order="C"))
+            for one in (self.parameters[name], self.ranking[name]):
+                one.data[...] = value
+
     def stored(self) -> dict[str, Array]:
         """What makes it rank again, together with config and data: its parameters."""
         return {name: self.device.to_host(one.data) for name, one in self.ranking.items()}

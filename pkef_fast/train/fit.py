@@ -25,6 +25,7 @@ from ..store import checkpoint
 from ..store.runs import Run
 from .callbacks import Callback
 from .protocol import Model, Shape
+from .start import Start, begin
 from .trainer import Trainer
 from .warm_up import warm_up
 
@@ -62,6 +63,8 @@ class Fit:
         "val" chooses the epoch by validation items; evaluations in between are then of these.
     leave_out : str or float, optional
         How validation items are hidden.
+    start : Start, optional
+        Another model's parameters to start from; a run that goes on has no use for them.
     callback : Callback
     should_stop : callable
         Asked after each step; True ends the training there, with a checkpoint in `out`.
@@ -95,6 +98,7 @@ class Fit:
         protocol: str = "paper",
         select: str = "last",
         leave_out: str | float | None = None,
+        start: Start | None = None,
         callback: Callback | None = None,
         should_stop: Callable[[], bool] = lambda: False,
         settings: dict[str, Any] | None = None,
@@ -108,13 +112,21 @@ class Fit:
             raise InputError(
                 f"model {name!r} has no steps, so there is none to resume; train it anew."
             )
+        if start is not None and resume:
+            raise InputError(
+                "a run that is resumed goes on from its own checkpoint; leave init_from out."
+            )
+        if start is not None and not kind.trained:
+            name = (settings or {}).get("model", kind.__name__)
+            raise InputError(f"model {name!r} has no parameters that could start from another's.")
         names_of(protocol)
         self.kind, self.config, self.data, self.device = kind, config, data, device
-        self.out, self.resume = out, resume
+        self.out, self.resume, self.start = out, resume, start
         self.eval_every, self.protocol = eval_every, protocol
         self.callback, self.should_stop = callback or Callback(), should_stop
         noted = {"eval_every": eval_every, "select": select}
         noted["leave_out"] = None if leave_out is None else str(leave_out)
+        noted["init_from"] = None if start is None else start.source
         self.settings = {**(settings or {}), **noted}
         self.model: Model | None = None
         self.trainer: Trainer | None = None
@@ -159,6 +171,8 @@ class Fit:
         shape = Shape(data.n_users, data.n_items, edges, device.steps_held)
         device.expect_memory(self.kind.bytes(config, shape), f"training on {data.name!r}")
         self.model = self.kind(config, self._fitted, device)
+        if self.start is not None:
+            begin(self.model, self.start, self.selection.items if self.selection else "")
         self.trainer = Trainer(self.model, self._fitted)
         if self.resume:
             self._go_on()

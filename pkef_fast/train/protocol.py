@@ -156,6 +156,9 @@ class Trained(Model, Protocol):
     def decay(self, name: str) -> float:
         """μ of the penalty μ·Σθ² on a whole parameter; 0: none."""
 
+    def start_from(self, values: Mapping[str, Array]) -> None:
+        """Let parameters of these names start from another model's values; see `start`."""
+
     @staticmethod
     def tiny(config: TrainConfig) -> TrainConfig:
         """The config with small tables and batches: its steps call the same kernels."""

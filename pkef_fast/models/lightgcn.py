@@ -5,21 +5,24 @@
     s(u, i) = ⟨z_u, z_i⟩                                   Eq. 9
     L = Σ −ln σ(s(u, i⁺) − s(u, i⁻)) + λ‖E rows‖²          Eq. 12
 
-A is the graph of the target behaviour. Defaults: the comparison in the PKEF paper.
+A is the graph of the target behaviour, or with `behavior` that of another one, whose pairs it then
+learns too: so tables are made ready for a model of all behaviours (`--init-from`). It ranks for the
+target in any case. Defaults: the comparison in the PKEF paper.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..config.fields import field
+from ..config.fields import field, wrong
 from ..config.space import Range
 from ..data.dataset import Dataset
 from ..tape import ops
 from ..tape.autograd import Tensor
 from ..train.config import patience
-from ..train.protocol import TARGET, About
+from ..train.protocol import TARGET, About, Shape
 from .pairwise import Pairwise, PairwiseConfig
 from .triples import OnePerUser
 
@@ -29,8 +32,31 @@ class LightGcnConfig(PairwiseConfig):
     """LightGCN's depth and how it is trained."""
 
     layers: int = field(3, "layers L; the comparison chooses 1 to 4 on validation items", low=0)
+    mixing: str = field(
+        "mean", "Z: mean of all layers (paper), or the last one alone", choices=("mean", "last")
+    )
+    behavior: str = field(
+        "target",
+        "whose graph and pairs it learns: target, a behaviour's name, or its number from 0",
+    )
     epochs: int = field(1000, "most passes, of as many triples as train pairs", group="passes")
     patience: int | None = patience(100)
+
+    @property
+    def number(self) -> int:
+        """Number of the behaviour that it learns, −1 for the target; known once checked."""
+        return -1 if self.behavior == "target" else int(self.behavior)
+
+    def checked(self, behaviors: Sequence[str]) -> LightGcnConfig:
+        """This config with the behaviour's number, or an InputError naming the wrong field."""
+        name, numbers = self.behavior, [str(k) for k in range(len(behaviors))]
+        if name in behaviors:
+            name = numbers[list(behaviors).index(name)]
+        elif name not in ("target", *numbers):
+            raise wrong("behavior", name, f"target, {', '.join(behaviors)}, or a number of these")
+        if name == numbers[-1]:
+            name = "target"
+        return super(LightGcnConfig, dataclasses.replace(self, behavior=name)).checked(behaviors)
 
 
 class LightGcn(Pairwise):
@@ -42,15 +68,16 @@ class LightGcn(Pairwise):
 
     def prepare(self, dataset: Dataset) -> None:
         """Make Ã."""
-        self.order_nodes(dataset.interactions[-1:])
-        self.reads = dataset.behaviors[-1:]
-        self.graphs = (self.adjacency(dataset.interactions[-1], "symmetric"),)
+        interactions = dataset.interactions[self.config.number]
+        self.order_nodes([interactions])
+        self.reads = (dataset.behaviors[self.config.number],)
+        self.graphs = (self.adjacency(interactions, "symmetric"),)
 
     def sampler(self, dataset: Dataset) -> OnePerUser:
         """For each step some users, with a pair and a negative of each."""
         config = self.config
         settings = (config.batch, config.seed, self.device.kernels, self.places, self.dtype)
-        return OnePerUser(dataset, *settings)
+        return OnePerUser(dataset, *settings, behavior=config.number)
 
     def representations(self, parameters: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """E and Z."""
@@ -59,4 +86,16 @@ class LightGcn(Pairwise):
         for _ in range(self.config.layers):
             X = ops.spread(X, adjacency=graph)
             Z = Z + X
+        if self.config.mixing == "last":
+            return E, X
         return E, Z * (1 / (self.config.layers + 1))
+
+    @classmethod
+    def tables(cls, config: LightGcnConfig, n_behaviors: int) -> int:
+        """X and the running sum of each layer, and gradients."""
+        return 2 * config.layers + 5
+
+    @classmethod
+    def bytes(cls, config: LightGcnConfig, shape: Shape) -> int:
+        """As of any `Pairwise`, with the graph that it reads."""
+        return super().bytes(config, shape._replace(edges=shape.edges[config.number :][:1]))

@@ -16,7 +16,7 @@ from ..kernels.rank import DotScorer
 from ..tape import ops
 from ..tape.autograd import Tensor, no_grad
 from ..train.config import TrainConfig
-from ..train.protocol import Shape
+from ..train.protocol import ALL, Shape
 from .parametric import Parametric
 from .triples import Triples
 
@@ -42,7 +42,8 @@ class Pairwise(Parametric):
         Range("regularization", 1e-6, 1e-2, log=True),
         Choice("d", (32, 64, 128)),
     )
-    TABLES = 6  # tables (N, d) that a step works in, beside the parameters
+    TABLES = 6  # see `tables`
+    matrices: tuple[str, ...] = ()  # parameters that are penalised whole, as a batch's rows are
 
     def representations(self, parameters: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """E (N, d), whose rows are penalised, and Z (N, d), whose rows score."""
@@ -59,14 +60,18 @@ class Pairwise(Parametric):
         return ops.dot(z, pairs=batch.pairs, score_scale=1.0), e
 
     def losses(self, batch: Triples) -> dict[str, Tensor]:
-        """The two parts of L."""
+        """The two parts of L, and where matrices are penalised too the third."""
         scores, rows = self.scores(batch)
         penalty = ops.penalty(rows, weights=batch.appearances)
         share = self.config.regularization / max(batch.count, 1)
-        return {
+        losses = {
             "loss.bpr": ops.bpr(scores, reduction="mean"),
             "loss.rows": ops.weigh(penalty, weights=(share,)),
         }
+        if self.matrices:
+            squares = [ops.half_squares(self.parameters[name]) for name in self.matrices]
+            losses["loss.matrices"] = ops.weigh(*squares, weights=(share,) * len(squares))
+        return losses
 
     def total(self, losses: Mapping[str, Tensor]) -> Tensor:
         """L."""
@@ -90,11 +95,17 @@ class Pairwise(Parametric):
         return config.replaced(d=min(config.d, 8), batch=12)
 
     @classmethod
+    def tables(cls, config: PairwiseConfig, n_behaviors: int) -> int:
+        """Tables (N, d) that a step works in, beside the parameters."""
+        return cls.TABLES
+
+    @classmethod
     def bytes(cls, config: PairwiseConfig, shape: Shape) -> int:
-        """Parameters with gradient, moments and average; the target's pattern; a step's tables."""
+        """Tables with gradient, moments and average; patterns that it reads; a step's tables."""
         item, nodes = config.dtype.itemsize, shape.n_users + shape.n_items
+        read = shape.edges if cls.about.reads == ALL else shape.edges[-1:]
         table = nodes * config.d * item
-        pattern = 4 * shape.edges[-1] * INDEX + nodes * (2 * item + 2 * INDEX)
+        patterns = sum(4 * edges * INDEX + nodes * (2 * item + 2 * INDEX) for edges in read)
         rows = 2 * config.batch * (3 * config.d * item + 8 * INDEX)
-        step = cls.TABLES * table + rows
-        return (5 if config.average else 4) * table + pattern + shape.steps_held * step
+        step = cls.tables(config, len(shape.edges)) * table + rows
+        return (5 if config.average else 4) * table + patterns + shape.steps_held * step

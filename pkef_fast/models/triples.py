@@ -1,4 +1,4 @@
-"""Batches of triples (user, positive item, negative item) of the target behaviour.
+"""Batches of triples (user, positive item, negative item) of one behaviour, mostly the target.
 
 `TripleList` goes through all train pairs in an epoch; `OnePerUser` takes some users for each step
 and one pair of each. What is drawn depends on the seed, the epoch or step, and the user alone.
@@ -83,10 +83,11 @@ class _Triples:
         kernels: Kernels,
         places: Array | None,
         dtype: type,
+        behavior: int = -1,
     ):
         self.kernels, self.seed, self.most, self.dtype = kernels, seed, batch, dtype
         self.shape, self.places = (dataset.n_users, dataset.n_items), places
-        target = dataset.interactions[-1]
+        target = dataset.interactions[behavior]
         degrees = np.diff(target.indptr).astype(np.int32)
         # Who has nothing has no positive, and who has everything no negative.
         self.degrees = np.where(degrees < dataset.n_items, degrees, 0).astype(np.int32)
@@ -179,12 +180,12 @@ class OnePerUser(_Triples):
     train pairs.
     """
 
-    def __init__(self, dataset: Dataset, *settings):
-        super().__init__(dataset, *settings)
+    def __init__(self, dataset: Dataset, *settings, behavior: int = -1):
+        super().__init__(dataset, *settings, behavior)
         self.users = np.flatnonzero(self.degrees).astype(np.int32)
         self.most = min(self.most, len(self.users))
         self.caps = np.minimum(self.degrees, 1).astype(np.int32)
-        self.pairs = len(dataset.interactions[-1].indices)
+        self.pairs = len(dataset.interactions[behavior].indices)
 
     @property
     def steps_per_epoch(self) -> int:

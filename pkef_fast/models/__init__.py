@@ -9,6 +9,7 @@ from ..errors import InputError, did_you_mean
 from ..train.protocol import Model
 from .graph_rank import GraphRank
 from .lightgcn import LightGcn
+from .mbcgcn import MbCgcn
 from .mf import MfBpr
 from .pkef import Pkef
 
@@ -16,6 +17,7 @@ MODELS: dict[str, type[Model]] = {
     "pkef": Pkef,
     "mf-bpr": MfBpr,
     "lightgcn": LightGcn,
+    "mb-cgcn": MbCgcn,
     "graph-rank": GraphRank,
 }
 
@@ -27,4 +29,4 @@ def model_class(name: str) -> type[Model]:
     return MODELS[name]
 
 
-__all__ = ["MODELS", "GraphRank", "LightGcn", "MfBpr", "Model", "Pkef", "model_class"]
+__all__ = ["MODELS", "GraphRank", "LightGcn", "MbCgcn", "MfBpr", "Model", "Pkef", "model_class"]

@@ -3,56 +3,98 @@
 import numba as nb
 import numpy as np
 
-from ..buffers import empty, empty_like
-from ..jit import FAST, parallel
+from ..buffers import LINE, empty, empty_like
+from ..jit import inlined, parallel
+from ..tiles import add_outer, add_product
 
 __all__ = ["activate", "activate_adjoint", "affine", "affine_adjoint", "stack", "total"]
 
+ROWS = 128  # of a block
 PIECES = 32  # of rows, for sums over them, whatever the number of threads
 CODES = {"identity": 0, "relu": 1, "leaky_relu": 2, "sigmoid": 3}
 
 
-@parallel(fastmath=FAST)
+@inlined()
+def _products(x, weight, y):
+    """y += x·weight, four rows at a time."""
+    one, zero = y.dtype.type(1), y.dtype.type(0)
+    for n in range(0, len(x), 4):
+        left = len(x) - n  # the last row stands for those that are not there, with factor 0
+        b, c, e = n + min(1, left - 1), n + min(2, left - 1), n + min(3, left - 1)
+        f, g, h = one if left > 1 else zero, one if left > 2 else zero, one if left > 3 else zero
+        add_product(x, n, b, c, e, weight, 0, one, f, g, h, y)
+
+
+@parallel()
 def _affine(x, weight, bias, y):
-    for n in nb.prange(x.shape[0]):
-        row = y[n]
-        for j in range(y.shape[1]):
-            row[j] = bias[j]
-        for i in range(x.shape[1]):
-            value = x[n, i]
-            for j in range(y.shape[1]):
-                row[j] += value * weight[i, j]
+    columns, width = y.shape[1], weight.shape[1]
+    for block in nb.prange(-(-len(x) // ROWS)):
+        rows = slice(block * ROWS, min(len(x), (block + 1) * ROWS))
+        if columns == width:
+            for n in range(rows.start, rows.stop):
+                for j in range(columns):
+                    y[n, j] = bias[j]
+            _products(x[rows], weight, y[rows])
+        else:
+            sums = np.zeros((rows.stop - rows.start, width), y.dtype)
+            _products(x[rows], weight, sums)
+            for n in range(rows.start, rows.stop):
+                for j in range(columns):
+                    y[n, j] = bias[j] + sums[n - rows.start, j]
 
 
 def affine(x, weight, bias):
     """y = x·weight + bias."""
+    columns = weight.shape[1]
     if bias is None:
-        bias = np.zeros(weight.shape[1], x.dtype)
-    y = np.empty((len(x), weight.shape[1]), x.dtype)
+        bias = np.zeros(columns, x.dtype)
+    y = empty((len(x), columns), x.dtype)
+    # Products go by cache lines: a narrow weight is filled up with zeros.
+    fill = -columns % (LINE // x.itemsize)
+    weight = np.pad(weight, ((0, 0), (0, fill))) if fill else np.ascontiguousarray(weight)
     _affine(x, weight, bias, y)
     return y
 
 
-@parallel(fastmath=FAST)
-def _affine_adjoint(d_y, x, d_weight, d_bias):
-    rows, pieces = len(x), len(d_bias)
+@parallel()
+def _outer_pieces(x, y, partial):
+    rows, pieces = len(x), len(partial)
+    for piece in nb.prange(pieces):
+        first, last = piece * rows // pieces, (piece + 1) * rows // pieces
+        for start in range(first, last, ROWS):
+            add_outer(x, y, start, min(last, start + ROWS), partial[piece], 0)
+
+
+def _outer(x, y):
+    """xᵀ·y, by the lines of the one whose width suits `tiles` better."""
+
+    def unsuited(width, line=LINE // x.itemsize):
+        return (width % line > 0, width % (4 * line) > 0)
+
+    if unsuited(x.shape[1]) < unsuited(y.shape[1]):
+        return np.ascontiguousarray(_outer(y, x).T)
+    partial = np.zeros((PIECES, x.shape[1], y.shape[1]), x.dtype)
+    _outer_pieces(x, y, partial)
+    return partial.sum(axis=0)
+
+
+@parallel()
+def _column_pieces(x, partial):
+    rows, pieces = len(x), len(partial)
     for piece in nb.prange(pieces):
         for n in range(piece * rows // pieces, (piece + 1) * rows // pieces):
-            for i in range(x.shape[1]):
-                value = x[n, i]
-                for j in range(d_y.shape[1]):
-                    d_weight[piece, i, j] += value * d_y[n, j]
-            for j in range(d_y.shape[1]):
-                d_bias[piece, j] += d_y[n, j]
+            for j in range(x.shape[1]):
+                partial[piece, j] += x[n, j]
 
 
 def affine_adjoint(d_y, x, weight, with_bias=True, need_x=True):
     """(d_x, d_weight, d_bias) of `affine`."""
-    d_weight = np.zeros((PIECES, *weight.shape), x.dtype)
-    d_bias = np.zeros((PIECES, weight.shape[1]), x.dtype)
-    _affine_adjoint(d_y, x, d_weight, d_bias)
     d_x = affine(d_y, np.ascontiguousarray(weight.T), None) if need_x else None
-    return d_x, d_weight.sum(axis=0), d_bias.sum(axis=0) if with_bias else None
+    if not with_bias:
+        return d_x, _outer(x, d_y), None
+    d_bias = np.zeros((PIECES, weight.shape[1]), x.dtype)
+    _column_pieces(d_y, d_bias)
+    return d_x, _outer(x, d_y), d_bias.sum(axis=0)
 
 
 @parallel()

@@ -21,11 +21,18 @@ __device__ __forceinline__ double pair(double difference, double& weight) {
     return fmax(-difference, 0.0) + log1p(small);
 }
 
+// max(0, 1 - difference), and in `weight` the negative of its slope; a NaN stays one.
+__device__ __forceinline__ double margin(double difference, double& weight) {
+    const double missed = 1.0 - difference;
+    weight = missed > 0 ? 1.0 : 0.0;
+    return missed <= 0 ? 0.0 : missed;
+}
+
 // Where `present` is given, rows with a negative entry are not there: no loss, zero gradients.
-template <typename T>
-__global__ void __launch_bounds__(THREADS)
-    pairs(const T* scores, int n, int negatives, double factor, const int* present,
-          const int* count, T* d_scores, double* partial) {
+template <typename T, double (*LOSS)(double, double&)>
+__device__ __forceinline__ void rows(const T* scores, int n, int negatives, double factor,
+                                     const int* present, const int* count, T* d_scores,
+                                     double* partial) {
     factor = row_factor(factor, count);
     double total = 0;
     const int end = min(n, (int(blockIdx.x) + 1) * ROWS);
@@ -35,7 +42,7 @@ __global__ void __launch_bounds__(THREADS)
         for (int j = 1; j <= negatives; ++j) {
             const int64 at = int64(j) * n + i;
             double weight = 0;
-            if (there) total += pair(double(T(scores[i] - scores[at])), weight);
+            if (there) total += LOSS(double(T(scores[i] - scores[at])), weight);
             slope += weight;
             d_scores[at] = T(factor * weight);
         }
@@ -43,6 +50,20 @@ __global__ void __launch_bounds__(THREADS)
     }
     total = block_sum<THREADS>(total);
     if (threadIdx.x == 0) partial[blockIdx.x] = total;
+}
+
+template <typename T>
+__global__ void __launch_bounds__(THREADS)
+    pairs(const T* scores, int n, int negatives, double factor, const int* present,
+          const int* count, T* d_scores, double* partial) {
+    rows<T, pair>(scores, n, negatives, factor, present, count, d_scores, partial);
+}
+
+template <typename T>
+__global__ void __launch_bounds__(THREADS)
+    hinges(const T* scores, int n, int negatives, double factor, const int* present,
+           const int* count, T* d_scores, double* partial) {
+    rows<T, margin>(scores, n, negatives, factor, present, count, d_scores, partial);
 }
 
 // A warp a group: rows groups[g]..groups[g + 1], or where `groups` is null `width` slots of which

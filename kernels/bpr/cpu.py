@@ -7,7 +7,7 @@ import numpy as np
 
 from ..jit import inlined, parallel
 
-__all__ = ["bpr", "softmax"]
+__all__ = ["bpr", "hinge", "softmax"]
 
 ROWS = 1024  # of a piece: a partial sum of its own, whatever the number of threads
 GROUPS = 32
@@ -44,6 +44,33 @@ def bpr(scores, reduction="mean", negatives=1):
     d_scores = np.empty_like(scores)
     partial = np.zeros(-(-n // ROWS))
     _bpr(scores, negatives, factor, d_scores, partial)
+    return np.asarray(partial.sum() * factor), d_scores
+
+
+@parallel()
+def _hinge(scores, negatives, factor, d_scores, partial):
+    n = len(scores) // (1 + negatives)
+    for piece in nb.prange(len(partial)):
+        total = 0.0
+        for i in range(piece * ROWS, min(n, (piece + 1) * ROWS)):
+            slope = 0.0
+            for j in range(1, 1 + negatives):
+                missed = 1.0 - np.float64(scores[i] - scores[j * n + i])
+                weight = 1.0 if missed > 0 else 0.0
+                total += 0.0 if missed <= 0 else missed  # a NaN stays one
+                slope += weight
+                d_scores[j * n + i] = factor * weight
+            d_scores[i] = -factor * slope
+        partial[piece] = total
+
+
+def hinge(scores, count, negatives=1):
+    """(loss, d_scores) of rows [positives; negatives], the sum over `count`."""
+    n = len(scores) // (1 + negatives)
+    factor = 1 / max(count, 1)
+    d_scores = np.empty_like(scores)
+    partial = np.zeros(-(-n // ROWS))
+    _hinge(scores, negatives, factor, d_scores, partial)
     return np.asarray(partial.sum() * factor), d_scores
 
 

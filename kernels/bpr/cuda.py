@@ -16,7 +16,7 @@ SOURCE = Path(__file__).with_name("bpr.cu")
 INSTANCES = (
     *(
         Instance(f"{name}<{one}>", threads=THREADS, registers=64)
-        for name in ("pairs", "softmax")
+        for name in ("pairs", "hinges", "softmax")
         for one in ("float", "double")
     ),
     Instance("total", threads=THREADS, registers=64),
@@ -26,7 +26,7 @@ INSTANCES = (
 class Form(Launchers):
     """Launches bpr.cu."""
 
-    __all__ = ("bpr", "bpr_slots", "softmax", "softmax_slots")
+    __all__ = ("bpr", "bpr_slots", "hinge", "hinge_slots", "softmax", "softmax_slots")
     source, instances = SOURCE, INSTANCES
 
     def bpr(self, scores, reduction="mean", negatives=1):
@@ -42,6 +42,16 @@ class Form(Launchers):
         factor = 1 / negatives if mean else 1.0
         return self._pairs(scores, n, negatives, factor, present, count if mean else None)
 
+    def hinge(self, scores, count, negatives=1):
+        """(loss, d_scores) of rows [positives; negatives], the sum over `count`."""
+        n = len(scores) // (1 + negatives)
+        return self._pairs(scores, n, negatives, 1 / max(count, 1), None, None, "hinges")
+
+    def hinge_slots(self, scores, present, count, negatives=1):
+        """The same over the rows with present ≥ 0, divided by `count`."""
+        n = len(scores) // (1 + negatives)
+        return self._pairs(scores, n, negatives, 1.0, present, count, "hinges")
+
     def softmax(self, scores, groups, reduction="mean", negatives=1):
         """(loss, d_scores) of rows [positives; negatives], groups against their soft maximum."""
         n = len(scores) // (1 + negatives)
@@ -56,10 +66,10 @@ class Form(Launchers):
         count = count if reduction == "mean" else None
         return self._softmax(scores, n, negatives, groups, 1.0, present, count)
 
-    def _pairs(self, scores, n, negatives, factor, present, count):
+    def _pairs(self, scores, n, negatives, factor, present, count, name="pairs"):
         sizes = (np.int32(n), np.int32(negatives))
         blocks = ceil_div(n, ROWS)
-        return self._run("pairs", blocks, scores, sizes, factor, present, count)
+        return self._run(name, blocks, scores, sizes, factor, present, count)
 
     def _softmax(self, scores, n, negatives, groups, factor, present, count):
         sizes = (np.int32(n), np.int32(negatives), *groups)

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-__all__ = ["bpr", "softmax"]
+__all__ = ["bpr", "hinge", "softmax"]
 
 
 def _pairwise(difference, factor):
@@ -24,6 +24,16 @@ def bpr(scores, reduction="mean", negatives=1):
     loss, weight = _pairwise(difference, factor)
     d_scores = np.concatenate([-weight.sum(axis=0), weight.reshape(-1)])
     return loss, d_scores.astype(scores.dtype)
+
+
+def hinge(scores, count, negatives=1):
+    """(loss, d_scores) of rows [positives; negatives], the sum over `count`."""
+    rows = scores.reshape(1 + negatives, -1)
+    missed = 1 - (rows[0] - rows[1:]).astype(np.float64)
+    factor = 1 / max(count, 1)
+    weight = factor * (missed > 0)
+    d_scores = np.concatenate([-weight.sum(axis=0), weight.reshape(-1)])
+    return np.asarray(np.maximum(missed, 0).sum() * factor), d_scores.astype(scores.dtype)
 
 
 def softmax(scores, groups, reduction="mean", negatives=1):

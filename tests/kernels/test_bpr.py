@@ -86,6 +86,39 @@ def test_extremes_neither_overflow_nor_vanish_on_the_wrong_side(kernels, which):
 
 
 @FORMS
+@pytest.mark.parametrize("negatives", [1, 3])
+def test_the_hinge_is_what_misses_the_margin_over_the_count(kernels, negatives):
+    scores = np.random.default_rng(5).normal(size=7 * (1 + negatives))
+    loss, d_scores = kernels.hinge(scores, 3, negatives)
+    rows = scores.reshape(1 + negatives, 7)
+    missed = 1 - rows[0] + rows[1:]
+    assert float(loss) == pytest.approx(missed.clip(0).sum() / 3)
+    assert loss.shape == ()
+    assert loss.dtype == np.float64
+    np.testing.assert_allclose(d_scores[7:], (missed > 0).reshape(-1) / 3)
+    np.testing.assert_allclose(d_scores[:7], -(missed > 0).sum(axis=0) / 3)
+    for i in range(len(scores)):
+        ends = []
+        for h in (1e-6, -1e-6):
+            moved = scores.copy()
+            moved[i] += h
+            ends.append(float(kernels.hinge(moved, 3, negatives)[0]))
+        assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(d_scores[i], abs=1e-8)
+
+
+@FORMS
+def test_the_hinge_at_the_margin_and_beyond_numbers(kernels):
+    loss, d_scores = kernels.hinge(np.array([1.0, 1e300, 0.0, 0.0]), 1)
+    assert float(loss) == 0
+    assert not d_scores.any()
+    for broken in ([np.nan, 0.0], [0.0, np.nan]):
+        assert np.isnan(kernels.hinge(np.array(broken, np.float32), 1)[0])
+    loss, d_scores = kernels.hinge(np.empty(0, np.float32), 0)
+    assert float(loss) == 0
+    assert d_scores.shape == (0,)
+
+
+@FORMS
 @pytest.mark.parametrize("negatives", [1, 2])
 def test_no_rows(kernels, negatives):
     for one in losses(kernels, "mean", negatives, [0]):
@@ -112,6 +145,8 @@ def test_fast_forms_equal_numpy(kernels, seed, n, size, dtype, reduction, negati
     groups[-1] = n
     found = losses(kernels, reduction, negatives, groups)
     truth = losses(reference, reduction, negatives, groups)
+    found += (lambda scores: kernels.hinge(scores, n // 3, negatives),)
+    truth += (lambda scores: reference.hinge(scores, n // 3, negatives),)
     for one, true in zip(found, truth, strict=True):
         loss, d_scores = one(scores)
         wanted, d_wanted = true(scores)
@@ -142,7 +177,9 @@ def test_slots_are_the_rows_that_are_there(kernels, reduction, negatives, width,
         kernels.bpr_slots(scores, present, count, reduction, negatives),
         kernels.softmax_slots(scores, present, count, width, reduction, negatives),
     )
+    found += (kernels.hinge_slots(scores, present, np.array(3, np.int32), negatives),)
     truth = losses(reference, reduction, negatives, groups)
+    truth += (lambda scores: reference.hinge(scores, 3, negatives),)
     for (loss, d_scores), true in zip(found, truth, strict=True):
         wanted, d_wanted = true(scores[all_there])
         assert float(loss) == pytest.approx(float(wanted), rel=1e-12)

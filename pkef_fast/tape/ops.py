@@ -515,7 +515,7 @@ def _normalise_adjoint(kernels, saved, needs, d_out):
 normalise = Op("normalise", _normalise, _normalise_adjoint)
 
 
-# ---- means of layers, penalties on whole tables and matrices: MB-CGCN, RGCN, CRGCN --------------------------------
+# ---- means of layers, penalties on whole tables and matrices: MB-CGCN, RGCN, CRGCN ---------------
 
 
 def _mean(kernels, *tables):

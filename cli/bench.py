@@ -14,7 +14,7 @@ from .. import __file__ as package_file
 from ..data import load_dataset
 from ..device import device, set_threads
 from ..errors import InputError
-from ..models import model_class
+from ..models import MODELS, model_class
 from ..report import stages as benchmark
 from ..train.warm_up import warm_up
 from .options import (
@@ -64,7 +64,7 @@ def bench(dataset, data_dir, behaviors, model, preset, sets, rounds, peers, thre
     in_use = set_threads(threads)
     others = _peers() if peers else None
     data = load_dataset(dataset, data_dir=data_dir, behaviors=names(behaviors))
-    kind = model_class(model or "pkef")
+    kind = model_class(model or next(iter(MODELS)))
     if not kind.trained:
         raise InputError(f"model {model!r} has no steps to time; choose another --model.")
     preset = preset or kind.default_preset(data.name)

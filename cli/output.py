@@ -104,7 +104,6 @@ class ProgressReport(Callback):
         self._bar: Progress | None = None
         self._task = None
         self._timer: threading.Timer | None = None
-        self._announced = False
 
     def compiling(self, stage: str, number: int, total: int) -> None:
         self._cancel_timer()

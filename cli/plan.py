@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from ..config import toml
 from ..config.fields import Fields
 from ..data import Dataset, load_dataset
 from ..errors import InputError
-from ..models import model_class
+from ..models import MODELS, model_class
 from ..store.runs import Run
 from .options import assignments, names, without_none
 
@@ -48,6 +49,7 @@ class Plan:
     select: str
     leave_out: str | None
     init_from: str | None = None
+    rerank_seed: int | None = None  # where the model itself draws nothing
 
 
 def plan(options: dict[str, Any]) -> Plan:
@@ -95,13 +97,17 @@ def _new(options: dict[str, Any]) -> Plan:
     noted = tables.get("run", {})
     # A config file may name model and preset like fields; a run notes them in its [run] table.
     named = {name: fields.pop(name, noted.get(name)) for name in ("model", "preset")}
-    model = options["model"] or named["model"] or "pkef"
+    model = options["model"] or named["model"] or next(iter(MODELS))
     kind = model_class(model)
     if model != (named["model"] or model):
         named["preset"] = None
     preset = options["preset"] or named["preset"] or kind.default_preset(data.name)
     changes = {name: options[name] for name in ("epochs", "seed", "precision")}
     changes = {**without_none(**changes), **assignments(options["sets"])}
+    rerank = options["rerank"] or noted.get("rerank", "none")
+    rerank_seed = None
+    if rerank != "none" and "seed" not in {one.name for one in dataclasses.fields(kind.Config)}:
+        rerank_seed = changes.pop("seed", None)
     config = kind.preset(preset, data.behaviors).replaced(**fields).replaced(**changes)
     out = options["out"]
     return Plan(
@@ -112,10 +118,11 @@ def _new(options: dict[str, Any]) -> Plan:
         out=Path(out) if out else _fresh_folder(data, model, preset),
         resume=False,
         eval_every=_first(options["eval_every"], noted.get("eval_every"), EVAL_EVERY),
-        rerank=options["rerank"] or noted.get("rerank", "none"),
+        rerank=rerank,
         select=options["select"] or noted.get("select", kind.select),
         leave_out=options["leave_out"] or noted.get("leave_out"),
         init_from=options["init_from"] or noted.get("init_from"),
+        rerank_seed=rerank_seed,
     )
 
 
@@ -132,7 +139,7 @@ def _load(source: dict[str, Any]) -> Dataset:
 
 def _fresh_folder(data: Dataset, model: str, preset: str) -> Path:
     """runs/NAME-WHAT-N with the first N that is not there."""
-    what = preset if model == "pkef" else model
+    what = preset if model == next(iter(MODELS)) else model
     number = 1
     while (path := Path("runs") / f"{data.name}-{what}-{number}").exists():
         number += 1

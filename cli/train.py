@@ -19,7 +19,9 @@ from ..evaluate.figures import Evaluation
 from ..evaluate.protocols import names_of
 from ..evaluate.rules import best_rule
 from ..holdout.selection import SELECT
+from ..models import MODELS
 from ..recommender import RERANK, Recommender
+from ..rerank import RerankConfig
 from ..train.config import PRECISIONS
 from .options import (
     dataset_options,
@@ -30,6 +32,7 @@ from .options import (
     presets_help,
     protocol_option,
     threads_option,
+    without_none,
 )
 from .output import (
     ProgressReport,
@@ -79,7 +82,9 @@ INTERRUPTED = 130  # the shell's code for a program ended by Ctrl-C
     "--select",
     type=click.Choice(SELECT),
     help="val: hold out one more target item of each user with three or more, and choose epoch and "
-    "re-ranker by it [default: the model's own: last, the last epoch, for pkef; val for others].",
+    "re-ranker by it [default: the model's own: last, the last epoch, for "
+    + " and ".join(name for name, one in MODELS.items() if one.select == "last")
+    + "; val for others].",
 )
 @leave_out_option
 @click.option(
@@ -129,6 +134,8 @@ def train(device, threads, tensor_cores, no_capture, protocol, as_json, **option
             f"pkef-fast train --resume {shlex.quote(str(wanted.out))}"
         )
         sys.exit(INTERRUPTED)
+    if early := recommender.fitting.stopped_early:
+        note(early)
     data = wanted.data
     found = recommender.evaluation or recommender.evaluate(data, protocol=protocol or "paper")
     result = _result(recommender, wanted, found)
@@ -162,6 +169,7 @@ def _fit(recommender: Recommender, wanted: Plan, protocol: str | None, threads: 
                 select=wanted.select,
                 leave_out=wanted.leave_out,
                 init_from=wanted.init_from,
+                rerank_config=RerankConfig().replaced(**without_none(seed=wanted.rerank_seed)),
                 callbacks=[report],
                 should_stop=lambda: bool(interrupted),
                 settings={

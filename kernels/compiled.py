@@ -93,7 +93,7 @@ def kept() -> tuple[int, int]:
 def clear() -> int:
     """Remove all folders of compiled kernels, those of other versions too; returns the bytes."""
     freed = 0
-    for place in {root(), _temporary()}:
+    for place in {root(), _temporary_path()}:
         for one in _folders(place):
             freed += _size(one)
             shutil.rmtree(one, ignore_errors=True)
@@ -113,9 +113,14 @@ def _usable(place: Path) -> Path:
     return found
 
 
+def _temporary_path() -> Path:
+    """Where the folder for temporary files is, if it is there."""
+    return Path(tempfile.gettempdir()) / f"{NAME}-{os.getuid()}"
+
+
 def _temporary() -> Path:
     """A folder for temporary files that nobody else can write to; compiled code is trusted."""
-    place = Path(tempfile.gettempdir()) / f"{NAME}-{os.getuid()}"
+    place = _temporary_path()
     place.mkdir(mode=0o700, exist_ok=True)
     facts = place.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o022:
@@ -160,7 +165,11 @@ def _used(place: Path) -> float:
 
 
 def _size(place: Path) -> int:
-    return sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+    total = 0
+    for path in place.rglob("*"):
+        with suppress(OSError):  # another process has removed it
+            total += path.stat().st_size if path.is_file() else 0
+    return total
 
 
 @contextmanager

@@ -93,8 +93,9 @@ def _forked() -> None:
     libgomp would end the process. Nothing is asked at a call: Numba's dispatcher finds no compiled
     form any more, and asks for one.
     """
-    import numba
-
+    numba = sys.modules.get("numba")
+    if numba is None:
+        return
     try:
         layer = numba.threading_layer()
     except ValueError:  # no kernel was called before: the child starts threads of its own

@@ -93,7 +93,7 @@ class _Delays:
             try:
                 path = f"/proc/self/task/{thread}/schedstat"
                 self._files[thread] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:  # it has ended
+            except OSError:  # it has ended, or no file can be opened now
                 continue
 
 

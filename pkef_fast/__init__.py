@@ -8,6 +8,7 @@ What stands here is imported when it is first asked for: Numba and SciPy take th
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ __all__ = [
     "load_dataset",
     "preset",
 ]
+
+# In a clone two rooms of the package lie beside this folder; Python started there finds them too.
+if not Path(__file__).with_name("kernels").is_dir():
+    __path__.append(str(Path(__file__).parents[1]))
 
 # Where each name is defined; a test holds this to the imports above.
 _MODULES = {

@@ -91,7 +91,7 @@ class Recommender:
         eval_every: int = 0,
         protocol: str = "paper",
         rerank: str = "none",
-        select: str = "last",
+        select: str | None = None,
         leave_out: str | float | None = None,
         init_from: str | os.PathLike[str] | None = None,
         rerank_config: RerankConfig | None = None,
@@ -107,8 +107,9 @@ class Recommender:
             As of `train.fit.Fit`; `out` gets the final model too.
         rerank : {"none", "learned"}
             Whether a re-ranker is learned once the model is trained; see `rerank`.
-        select : {"last", "val"}
+        select : {"last", "val"}, optional
             "val" chooses the epoch, and whether to re-rank, by one more held-out item of each user.
+            Left out: the model's own way, "last" for PKEF and "val" for those it is compared with.
         leave_out, rerank_config
             Of the re-ranker; `leave_out` of the validation items too.
         init_from : path, optional
@@ -126,8 +127,7 @@ class Recommender:
         if rerank != "none":
             visibility_of(data, leave_out)  # ask before the training, not after it
         self.preset = self.preset or self.model_class.default_preset(data.name)
-        self._train, self._ranker, self.reranker = data, None, None
-        self.fitting = fit = Fit(
+        fit = Fit(
             self.model_class,
             self.config_for(data.behaviors),
             data,
@@ -143,6 +143,7 @@ class Recommender:
             should_stop=should_stop,
             settings={"model": self.model_name, **(settings or {}), "rerank": rerank},
         )
+        self.fitting, self._train, self._ranker, self.reranker = fit, data, None, None
         try:
             done = fit.run()
         finally:

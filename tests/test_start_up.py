@@ -18,6 +18,16 @@ from pkef_fast.cli import COMMANDS, main
 HEAVY = ("numba", "scipy", "numpy", "rich")
 
 
+def test_python_started_in_a_clone_finds_every_room():
+    """Also where the package is installed from a wheel: the clone's folder comes first there."""
+    code = "import pkef_fast, pkef_fast.kernels.threads, pkef_fast.cli; print(pkef_fast.__path__)"
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, '.'); {code}"]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[1], capture_output=True, encoding="utf-8"
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def heavy_modules(code: str) -> str:
     """Which heavy modules a new process has imported after `code`."""
     code += f"\nimport sys; print([name for name in {HEAVY} if name in sys.modules])"
@@ -37,7 +47,7 @@ def test_help_and_version_import_nothing_heavy(words):
 
 def test_every_public_name_is_where_type_checkers_look_for_it():
     tree = ast.parse(Path(pkef_fast.__file__).read_text(encoding="utf-8"))
-    (block,) = (one for one in tree.body if isinstance(one, ast.If))
+    block = next(one for one in tree.body if isinstance(one, ast.If))
     imported = {name.name: one.module for one in block.body for name in one.names}
     assert imported == pkef_fast._MODULES
     assert sorted(pkef_fast.__all__) == sorted(imported)

@@ -111,6 +111,7 @@ def finished(
     notes: Sequence[str] = (),
     all_behaviors: Sequence[str] | None = None,
     leave_out: str | None = None,
+    split: str | None = None,
     times: Sequence[Array | None] | None = None,
 ) -> Dataset:
     """The data set of what a reader found, after the checks that all layouts share.
@@ -161,6 +162,7 @@ def finished(
         source=source or {},
         notes=tuple(notes),
         leave_out=leave_out,
+        split=split,
         times=None if times is None else tuple(times),
     )
 

@@ -44,6 +44,8 @@ class Dataset:
     leave_out : {"target", "all"}, optional
         Whether the held-out pairs were taken out of the target behaviour alone or out of every one;
         None where nobody says so.
+    split : {"time", "random"}, optional
+        Whether the latest pairs were held out or random ones; None where nobody says so.
     times : tuple of K arrays (E_k,) int64 or None, optional
         When each train interaction happened, in the order of its behaviour's `indices`: numbers
         that rise with time, in one unit for all behaviours, whatever it is. None for a behaviour
@@ -62,6 +64,7 @@ class Dataset:
     source: dict = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     leave_out: str | None = None
+    split: str | None = None
     times: tuple[Array | None, ...] | None = None
 
     def __post_init__(self):

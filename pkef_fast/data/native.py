@@ -52,6 +52,7 @@ def save_native(dataset: Dataset, path: str | os.PathLike[str]) -> Path:
         "source": dataset.source,
         "notes": dataset.notes,
         "leave_out": dataset.leave_out,
+        "split": dataset.split,
         "fingerprint": dataset.fingerprint(),
     }
     arrays = {"test_users": dataset.test_users, "test_items": dataset.test_items}
@@ -125,7 +126,10 @@ def _assembled(facts: dict, arrays: dict[str, Array]) -> Dataset:
         test_users=arrays["test_users"],
         test_items=arrays["test_items"],
         notes=tuple(str(note) for note in facts["notes"]),
-        leave_out=facts.get("leave_out") or facts.get("source", {}).get("leave_out"),
+        **{  # in older files they stand in the source alone
+            name: facts.get(name) or facts.get("source", {}).get(name)
+            for name in ("leave_out", "split")
+        },
         **fields_of(arrays, len(behaviors)),
     )
 

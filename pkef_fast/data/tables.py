@@ -113,6 +113,7 @@ def read(
         notes=notes,
         all_behaviors=names,
         leave_out=leave_out,
+        split=split,
         times=times,
     )
     used = {"split": split, "leave_out": leave_out, **({"seed": seed} if split == "random" else {})}

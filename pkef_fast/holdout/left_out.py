@@ -92,7 +92,7 @@ def _order(dataset: Dataset, first: Array) -> Array:
     place = np.arange(len(rows)) - target.indptr[rows]
     keys = [(place - first[rows]) % np.diff(target.indptr)[rows], rows]
     times = None if dataset.times is None else dataset.times[-1]
-    if times is not None and dataset.source.get("split") != "random":
+    if times is not None and dataset.split != "random":
         keys.insert(1, -times)
     return np.lexsort(keys)
 

@@ -39,7 +39,9 @@ class LightGcnConfig(PairwiseConfig):
         "target",
         "whose graph and pairs it learns: target, a behaviour's name, or its number from 0",
     )
-    epochs: int = field(1000, "most passes, of as many triples as train pairs", group="passes")
+    epochs: int = field(
+        1000, "most passes, of as many triples as train pairs", low=0, group="passes"
+    )
     patience: int | None = patience(100)
 
     @property

@@ -189,8 +189,8 @@ class OnePerUser(_Triples):
 
     @property
     def steps_per_epoch(self) -> int:
-        """See above."""
-        return self.pairs // max(self.most, 1) + 1
+        """See above; one, of nothing, where nobody can be drawn."""
+        return self.pairs // self.most + 1 if self.most else 1
 
     def size(self, index: int) -> int:
         """Triples of every batch."""

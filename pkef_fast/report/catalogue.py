@@ -15,6 +15,7 @@ import numpy as np
 from ..config.fields import Fields
 from ..data.dataset import Csr, Dataset
 from ..device import Device, device
+from ..errors import InputError
 from ..models import MODELS
 from ..store.files import write_text
 from ..train.protocol import Model, Shape
@@ -91,7 +92,11 @@ def recorded() -> dict[str, Any]:
 
 
 def record(found: Sequence[Entry], machine: str) -> None:
-    """Replace what `recorded` gives."""
+    """Replace what `recorded` gives, in a clone; InputError for an installed package."""
+    if not (Path(__file__).parents[2] / "pyproject.toml").exists():
+        raise InputError(
+            "--record changes the sources; run it from a clone with `pip install -e .`"
+        )
     known = {
         one.name: round(1000 * one.step_seconds, 1) for one in found if one.step_seconds is not None
     }

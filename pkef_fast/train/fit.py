@@ -59,8 +59,9 @@ class Fit:
         Evaluate after every so many epochs and after the last one; 0: never.
     protocol : {"paper", "discovery", "return", "all"}
         Who is ranked among what in these evaluations.
-    select : {"last", "val"}
+    select : {"last", "val"}, optional
         "val" chooses the epoch by validation items; evaluations in between are then of these.
+        Left out: the model's own way, `Model.select`.
     leave_out : str or float, optional
         How validation items are hidden.
     start : Start, optional
@@ -96,7 +97,7 @@ class Fit:
         resume: bool = False,
         eval_every: int = 0,
         protocol: str = "paper",
-        select: str = "last",
+        select: str | None = None,
         leave_out: str | float | None = None,
         start: Start | None = None,
         callback: Callback | None = None,
@@ -120,9 +121,11 @@ class Fit:
             name = (settings or {}).get("model", kind.__name__)
             raise InputError(f"model {name!r} has no parameters that could start from another's.")
         names_of(protocol)
+        device.check_storage(getattr(config, "storage", "exact"))
         self.kind, self.config, self.data, self.device = kind, config, data, device
         self.out, self.resume, self.start = out, resume, start
         self.eval_every, self.protocol = eval_every, protocol
+        select = selection.checked(kind.select if select is None else select)
         self.callback, self.should_stop = callback or Callback(), should_stop
         noted = {"eval_every": eval_every, "select": select}
         noted["leave_out"] = None if leave_out is None else str(leave_out)
@@ -134,7 +137,7 @@ class Fit:
         self.evaluation: Evaluation | None = None
         self.selection: Selection | None = None
         self._fitted = data  # what is trained on: without the validation items, if there are some
-        if selection.checked(select) == "val":
+        if select == "val":
             share, self._held = selection.selection_items(data, leave_out)
             digest = self._held.digest()
             self.selection = Selection(share, len(self._held.users), None, {}, items=digest)
@@ -142,6 +145,7 @@ class Fit:
             self._fitted = validation_split(data, self._held)
         self._run: Run | None = None
         self._best: Best | None = None
+        self._evaluated = 0  # the last epoch that was evaluated on validation items
         self._written = time.monotonic()
 
     def run(self) -> bool:
@@ -201,6 +205,8 @@ class Fit:
             facts, arrays = checkpoint.read(run.best_file, "best")
             if facts["epoch"] <= self.trainer.epoch:
                 self._best = Best(facts["epoch"], facts["metrics"], arrays)
+            evaluated = [one["epoch"] for one in self.history if f"val.{selection.METRIC}" in one]
+            self._evaluated = max(evaluated, default=0)
 
     # ---- the loop -----------------------------------------------------------------------------
 
@@ -214,7 +220,22 @@ class Fit:
             return True
         if patience is None or self._best is None:
             return False
-        return trainer.epoch - self._best.epoch >= patience
+        # Epochs that nobody has evaluated say nothing against the best one.
+        return self._evaluated - self._best.epoch >= patience
+
+    @property
+    def stopped_early(self) -> str:
+        """Why fewer epochs were made than the config has, as a sentence; empty where all were."""
+        if self.trainer is None or self._best is None or not self.finished:
+            return ""
+        epoch = self.trainer.epoch
+        if epoch >= self.config.epochs:
+            return ""
+        return (
+            f"stopped after epoch {epoch} of {self.config.epochs}: no better "
+            f"{selection.METRIC} on validation items for {self._evaluated - self._best.epoch} "
+            f"epochs (patience {self.config.patience})."
+        )
 
     def _steps(self) -> bool:
         trainer = self.trainer
@@ -263,6 +284,7 @@ class Fit:
                 metrics = {name: found[name] for name in HEADLINE}
                 record |= {f"val.{name}": value for name, value in metrics.items()}
                 self._keep_best(epoch, metrics)
+                self._evaluated = epoch
         elif due:
             self.evaluation = figures.evaluate(
                 self.model.ranker(), self.data, protocol=self.protocol
@@ -284,7 +306,9 @@ class Fit:
     def _choose(self) -> None:
         """Take the best epoch, on all train interactions."""
         best = self._best
-        if best is None:
+        if best is None:  # no epoch was asked for
+            self.selection = None
+            self.model = self.kind(self.config, self.data, self.device, self.model.stored())
             return
         self.selection.epoch = best.epoch if self.trainer else None
         self.selection.metrics = best.metrics

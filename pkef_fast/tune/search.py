@@ -144,7 +144,14 @@ class Search:
         recommender = Recommender(self.model, self.preset, self.device, config)
         watch = _Watch(trial, self.metric)
         try:
-            recommender.fit(self.data, eval_every=1, protocol=self.protocol, callbacks=[watch])
+            # The held-out items of this data are the validation items.
+            recommender.fit(
+                self.data,
+                eval_every=1,
+                protocol=self.protocol,
+                select="last",
+                callbacks=[watch],
+            )
         except TrainingError as error:  # this learning rate diverges: not a reason to stop
             raise optuna.TrialPruned(str(error)) from error
         if not recommender.model_class.trained:

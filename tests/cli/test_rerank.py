@@ -42,6 +42,18 @@ def test_rerank_becomes_part_of_the_run(shop, tmp_path):
     assert "discovery" in printed.stdout
 
 
+def test_a_seed_reaches_the_re_ranker_behind_a_model_that_draws_nothing(shop, tmp_path):
+    words = ("train", "--model", "graph-rank", "--dataset", shop, "--json")
+    seeds = {}
+    for seed in (1, 1, 2):
+        out = tmp_path / f"r{len(list(tmp_path.iterdir()))}"
+        call(*words, "--rerank", "learned", "--seed", seed, "--out", out)
+        seeds.setdefault(seed, []).append((out / "model.npz").read_bytes())
+    assert seeds[1][0] == seeds[1][1] != seeds[2][0]
+    refused = call(*words, "--seed", 1, code=2)
+    assert "'seed' is unknown" in refused.output
+
+
 def test_rerank_asks_how_the_data_was_split(tmp_path):
     folder = tmp_path / "unknown"
     save_native(replace(generate(n_users=50, n_items=40, seed=3), leave_out=None), folder)

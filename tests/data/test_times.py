@@ -341,7 +341,7 @@ def test_the_latest_purchases_are_left_out_first():
         assert sorted(items[1] + items[2]) == [2, 3]
     assert len({draws[1].items[0] for draws in firsts}) == 2  # of equal times a random one
     plain = replace(data, times=None)
-    split_at_random = replace(data, source={"split": "random"})
+    split_at_random = replace(data, split="random")
     for seed in seeds:
         rounds = (leave_out(one, 0.5, 1, seed, 2) for one in (plain, split_at_random))
         for one, other in zip(*rounds, strict=True):

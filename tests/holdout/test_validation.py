@@ -78,7 +78,7 @@ def test_the_latest_item_is_held_out_unless_the_data_was_split_at_random(data):
         for user, item in zip(found.test_users, found.test_items, strict=True):
             row = slice(target.indptr[user], target.indptr[user + 1])
             assert item == target.indices[row][np.argmax(times[-1][row])]
-    at_random = replace(timed, source={"split": "random"})
+    at_random = replace(timed, split="random")
     np.testing.assert_array_equal(split(at_random, 1).test_items, split(data, 1).test_items)
 
 

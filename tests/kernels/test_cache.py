@@ -118,6 +118,7 @@ def test_without_any_folder_kernels_are_compiled_all_the_same(elsewhere, tmp_pat
     assert done.stdout.split()[1] == "0"
     assert list(place.iterdir()) == []
     assert doctor(elsewhere)["kernel cache"].startswith("none: ")
+    assert doctor(elsewhere, "--clear-cache")["removed"].startswith("0")
 
 
 @pytest.mark.parametrize("ending", [".nbi", ".nbc"])

@@ -145,6 +145,22 @@ def test_a_fork_before_the_first_kernel_may_use_kernels():
 
 
 @linux
+def test_a_fork_imports_nothing_that_its_parent_has_not():
+    code = """
+import os, sys
+import pkef_fast.kernels.threads
+assert "numba" not in sys.modules
+child = os.fork()
+if not child:
+    print("numba" in sys.modules, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+@linux
 def test_forks_that_use_no_kernels_work_on():
     code = """
 use()

@@ -25,17 +25,17 @@ def shop(**changes):
 def views(tmp_path):
     """A run of LightGCN on the views."""
     data, out = shop(), tmp_path / "views"
-    Recommender("lightgcn", behavior="view", **SMALL).fit(data, out=out)
+    Recommender("lightgcn", behavior="view", **SMALL).fit(data, out=out, select="last")
     return out
 
 
 def test_tables_start_where_the_other_model_stopped_and_the_rest_as_ever(views):
     data = shop()
     other = Recommender.load(views).model.stored()
-    own = Recommender("mb-cgcn", **{**SMALL, "epochs": 0}).fit(data).model.stored()
+    own = Recommender("mb-cgcn", **{**SMALL, "epochs": 0}).fit(data, select="last").model.stored()
     for source in (views, views / "model.npz"):
         model = Recommender("mb-cgcn", **{**SMALL, "epochs": 0, "average": 0.5})
-        found = model.fit(data, init_from=source).model
+        found = model.fit(data, select="last", init_from=source).model
         for name, value in found.stored().items():
             wanted = other if name in other else own
             np.testing.assert_array_equal(value, wanted[name])
@@ -45,7 +45,9 @@ def test_tables_start_where_the_other_model_stopped_and_the_rest_as_ever(views):
 
 def test_going_on_needs_nothing_of_the_other_run(views, tmp_path):
     data, fields = shop(), {**SMALL, "epochs": 4}
-    whole = Recommender("mb-cgcn", **fields).fit(data, out=tmp_path / "whole", init_from=views)
+    whole = Recommender("mb-cgcn", **fields).fit(
+        data, select="last", out=tmp_path / "whole", init_from=views
+    )
     asked = []
 
     def stop():
@@ -53,19 +55,21 @@ def test_going_on_needs_nothing_of_the_other_run(views, tmp_path):
         return len(asked) == 3
 
     cut = tmp_path / "cut"
-    Recommender("mb-cgcn", **fields).fit(data, out=cut, init_from=views, should_stop=stop)
+    Recommender("mb-cgcn", **fields).fit(
+        data, select="last", out=cut, init_from=views, should_stop=stop
+    )
     _, tables = toml.load(cut / "config.toml")
     assert tables["run"]["init_from"] == str(views)
     shutil.rmtree(views)
-    Recommender("mb-cgcn", **fields).fit(data, out=cut, resume=True)
+    Recommender("mb-cgcn", **fields).fit(data, select="last", out=cut, resume=True)
     assert (cut / "model.npz").read_bytes() == (tmp_path / "whole" / "model.npz").read_bytes()
-    plain = Recommender("mb-cgcn", **fields).fit(data)
+    plain = Recommender("mb-cgcn", **fields).fit(data, select="last")
     assert plain.history != whole.history
 
 
-def refused(data, source, words, name="mb-cgcn", fields=SMALL, **settings):
+def refused(data, source, words, name="mb-cgcn", fields=SMALL, select="last", **settings):
     with pytest.raises(InputError) as error:
-        Recommender(name, **fields).fit(data, init_from=source, **settings)
+        Recommender(name, **fields).fit(data, init_from=source, select=select, **settings)
     for word in words:
         assert word in str(error.value)
 

@@ -34,3 +34,16 @@ def test_affine_adjoint(benchmark, form):
 @pytest.mark.parametrize("kind", ["relu", "leaky_relu", "sigmoid"])
 def test_activate(benchmark, form, kind):
     benchmark(form.activate, tables()[0], kind)
+
+
+@pytest.mark.benchmark(group="shift")
+@FORMS
+def test_shift(benchmark, form):
+    x, _, bias, _ = tables()
+    benchmark(form.shift, x, bias)
+
+
+@pytest.mark.benchmark(group="column_sums")
+@FORMS
+def test_column_sums(benchmark, form):
+    benchmark(form.column_sums, tables()[0])

@@ -179,6 +179,7 @@ def linear(form, rng):
     y = form.activate(x, "sigmoid")
     form.activate_adjoint(x, y, "sigmoid")
     form.total(form.stack(x, x), form.stack(y, y))
+    form.column_sums(form.shift(x, bias[:5]))
 
 
 def gate(form, rng):

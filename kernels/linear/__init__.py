@@ -7,6 +7,8 @@ activate(x, kind, slope=0.1) → y, kind one of KINDS
 activate_adjoint(d_y, y, kind, slope=0.1) → d_x, from the output y alone
 stack(a, b, nodes=None) → (n + m, c): the rows of a (n, c), then those of b (m, c), a new array;
                           row r is number nodes[r] of these, nodes (n + m,) int32, where given
+shift(x, bias) → y, bias added to each row: y_nj = x_nj + bias_j; d_x = d_y
+column_sums(x) → (c,): Σ_n x_nj, so d_bias of `shift` is column_sums(d_y)
 total(*parts) → Σ parts, in their order, a new array; parts of one shape, one or more
 
     x (n, a), weight (a, c), bias (c,) or None, y (n, c); activations take any shape; F throughout.

@@ -7,7 +7,16 @@ from ..buffers import LINE, empty, empty_like
 from ..jit import inlined, parallel
 from ..tiles import add_outer, add_product
 
-__all__ = ["activate", "activate_adjoint", "affine", "affine_adjoint", "stack", "total"]
+__all__ = [
+    "activate",
+    "activate_adjoint",
+    "affine",
+    "affine_adjoint",
+    "column_sums",
+    "shift",
+    "stack",
+    "total",
+]
 
 ROWS = 128  # of a block
 PIECES = 32  # of rows, for sums over them, whatever the number of threads
@@ -173,3 +182,34 @@ def stack(a, b, nodes=None):
     y = empty((len(a) + len(b), a.shape[1]), a.dtype)
     _stack(a, b, np.empty(0, np.int32) if nodes is None else nodes, y)
     return y
+
+
+@parallel()
+def _shift(x, bias, y):
+    for n in nb.prange(len(x)):
+        for j in range(x.shape[1]):
+            y[n, j] = x[n, j] + bias[j]
+
+
+def shift(x, bias):
+    """bias added to each row."""
+    y = empty_like(x)
+    _shift(x, bias, y)
+    return y
+
+
+@parallel()
+def _column_sums(x, sums):
+    rows, pieces = len(x), len(sums)
+    for piece in nb.prange(pieces):
+        row = sums[piece]
+        for n in range(piece * rows // pieces, (piece + 1) * rows // pieces):
+            for j in range(x.shape[1]):
+                row[j] += x[n, j]
+
+
+def column_sums(x):
+    """Sum over the rows, by pieces."""
+    sums = np.zeros((PIECES, x.shape[1]), x.dtype)
+    _column_sums(x, sums)
+    return sums.sum(axis=0)

@@ -30,7 +30,7 @@ INSTANCES = (
     ),
     *(
         Instance(f"{name}<{kind}>", threads=THREADS, registers=64)
-        for name in ("activate", "activate_adjoint", "total")
+        for name in ("activate", "activate_adjoint", "shift", "total")
         for kind in ("float", "double")
     ),
 )
@@ -39,7 +39,16 @@ INSTANCES = (
 class Form(Launchers):
     """Launches linear.cu; dense products in float32, or with `tensor_cores` in TF32."""
 
-    __all__ = ("activate", "activate_adjoint", "affine", "affine_adjoint", "stack", "total")
+    __all__ = (
+        "activate",
+        "activate_adjoint",
+        "affine",
+        "affine_adjoint",
+        "column_sums",
+        "shift",
+        "stack",
+        "total",
+    )
     source, instances = SOURCE, INSTANCES
     tensor_cores = False  # TF32: only architectures from 80 on have it
 
@@ -77,13 +86,31 @@ class Form(Launchers):
     def affine_adjoint(self, d_y, x, weight, with_bias=True, need_x=True):
         """(d_x, d_weight, d_bias) of `affine`."""
         (n, a), c = x.shape, weight.shape[1]
-        pieces = max(1, min(MOST_PIECES, ceil_div(n, PIECE_ROWS)))
+        pieces = self._pieces(n)
         d_x = self._product(d_y, weight, None, n, a, c, False, False) if need_x else None
         d_weight = self._product(x, d_y, None, a, c, n, True, True, pieces)
-        if not with_bias:
-            return d_x, d_weight, None
-        sums = column_sums(self, d_y, self.xp.empty((pieces, c), x.dtype), THREADS, pieces)
-        return d_x, d_weight, self._sum(sums)
+        return d_x, d_weight, self.column_sums(d_y) if with_bias else None
+
+    def _pieces(self, n):
+        """Pieces that a sum over n rows is cut into."""
+        return max(1, min(MOST_PIECES, ceil_div(n, PIECE_ROWS)))
+
+    def column_sums(self, x):
+        """Sum over the rows, by pieces."""
+        pieces = self._pieces(len(x))
+        out = self.xp.empty((pieces, x.shape[1]), x.dtype)
+        sums = column_sums(self, x, out, THREADS, pieces)
+        return self._sum(sums)
+
+    def shift(self, x, bias):
+        """bias added to each row."""
+        y = self.xp.empty_like(x)
+        self.kernel(f"shift<{C_TYPES[x.dtype]}>")(
+            (ceil_div(len(x), THREADS // 32),),
+            (THREADS,),
+            (x, bias, y, np.int32(len(x)), np.int32(x.shape[1])),
+        )
+        return y
 
     def activate(self, x, kind, slope=0.1):
         """y = kind(x), entry by entry."""

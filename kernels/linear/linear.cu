@@ -201,3 +201,13 @@ __global__ void __launch_bounds__(THREADS)
     const T sum = a[i] + b[i];
     y[i] = c ? sum + c[i] : sum;
 }
+
+// y = x + bias in each of n rows; a warp a row.
+template <typename T>
+__global__ void __launch_bounds__(THREADS)
+    shift(const T* x, const T* bias, T* y, int n, int columns) {
+    const int64 row = global_thread<THREADS>() / WARP;
+    if (row >= n) return;
+    for (int j = threadIdx.x % WARP; j < columns; j += WARP)
+        y[row * columns + j] = x[row * columns + j] + bias[j];
+}

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["activate", "activate_adjoint", "affine", "affine_adjoint", "stack", "total"]
+__all__ = [
+    "activate",
+    "activate_adjoint",
+    "affine",
+    "affine_adjoint",
+    "column_sums",
+    "shift",
+    "stack",
+    "total",
+]
 
 
 def affine(x, weight, bias):
@@ -53,3 +62,13 @@ def stack(a, b, nodes=None):
     """Rows of a, then rows of b; in the order `nodes` where it is given."""
     rows = np.concatenate([a, b])
     return rows if nodes is None else rows[nodes]
+
+
+def shift(x, bias):
+    """bias added to each row."""
+    return x + bias
+
+
+def column_sums(x):
+    """Sum over the rows."""
+    return x.sum(axis=0)

@@ -1,14 +1,15 @@
 """MB-CGCN: cascading graph convolutions, one behaviour after the other (Cheng et al., WWW 2023).
 
-    X^{1,0} = E,   X^{k,l+1} = Ã_k X^{k,l},   Ã_k = D_k^-½ A_k D_k^-½        their Eq. 3
-    Z^k = 1/(L_k + 1) · Σ_{l=0..L_k} X^{k,l}                                 Eq. 4
-    X^{k+1,0} = [Z^k_users T_u^k ; Z^k_items T_i^k]                          Eq. 5
-    Z = Σ_k Z^k,   s(u, i) = ⟨z_u, z_i⟩                                      Eq. 6, 7
-    L = mean softplus(−(s⁺ − s⁻)) + reg·(½‖rows of E‖² + ½Σ‖T‖²) / n         Eq. 8
+    X^{1,0} = E,   X^{k,l+1} = Ã_k X^{k,l},   Ã_k = D_k^-½ A_k D_k^-½        (1)
+    Z^k = 1/(L_k + 1) · Σ_{l=0..L_k} X^{k,l}                                 (2)
+    X^{k+1,0} = [Z^k_users T_u^k ; Z^k_items T_i^k]                          (3)
+    Z = Σ_k Z^k,   s(u, i) = ⟨z_u, z_i⟩                                      (4)
+    L = mean softplus(−(s⁺ − s⁻)) + reg·(½‖rows of E‖² + ½Σ‖T‖²) / n         (5)
 
-It learns the target's pairs alone. The release starts E from a LightGCN of three layers on the
-views, which `train --model lightgcn --set behavior=view` and `--init-from` do here; without it the
-transforms keep only a small share of each block's signal, unless they begin as the identity.
+Numbers are this page's. It learns the target's pairs alone. The release starts E from a LightGCN of
+three layers on the views, which `train --model lightgcn --set behavior=view` and `--init-from` do
+here; without it the transforms keep only a small share of each block's signal, unless they begin as
+the identity.
 """
 
 from __future__ import annotations
@@ -118,13 +119,13 @@ class MbCgcn(Pairwise):
         for k, (graph, layers) in enumerate(zip(self.graphs, self.config.layers, strict=True)):
             outputs = [X]
             for _ in range(layers):
-                outputs.append(ops.spread(outputs[-1], adjacency=graph))  # Eq. 3
-            blocks.append(ops.mean(*outputs))  # Eq. 4
+                outputs.append(ops.spread(outputs[-1], adjacency=graph))  # (1)
+            blocks.append(ops.mean(*outputs))  # (2)
             if k + 1 < len(self.graphs):
                 users, items = ops.split_rows(blocks[-1], at=self.n_users)
                 T_u, T_i = (parameters[f"transform.{side}.{k}"] for side in ("user", "item"))
-                X = ops.stack_rows(ops.linear(users, T_u), ops.linear(items, T_i))  # Eq. 5
-        return E, sum(blocks[1:], blocks[0])  # Eq. 6
+                X = ops.stack_rows(ops.linear(users, T_u), ops.linear(items, T_i))  # (3)
+        return E, sum(blocks[1:], blocks[0])  # (4)
 
     @classmethod
     def space(cls, behaviors: Sequence[str]) -> Space:

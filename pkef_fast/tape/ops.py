@@ -532,6 +532,19 @@ def _mean_adjoint(kernels, saved, needs, d_out):
 mean = Op("mean", _mean, _mean_adjoint)
 
 
+def _shift(kernels, x, bias):
+    """A bias (d,) added to each row of a table."""
+    expect(bias.shape == x.shape[1:], "shift", f"bias {bias.shape} does not fit a table {x.shape}")
+    return kernels.linear.shift(x, bias), ()
+
+
+def _shift_adjoint(kernels, saved, needs, d_out):
+    return d_out, kernels.linear.column_sums(d_out) if needs[1] else None
+
+
+shift = Op("shift", _shift, _shift_adjoint)
+
+
 def _half_squares(kernels, x):
     """½·⟨x,x⟩ over all of a table x (n, d): a float64 scalar."""
     ones = kernels.xp.ones(len(x), x.dtype)

@@ -91,6 +91,27 @@ def test_activations_of_fast_forms_equal_numpy(kernels, kind, shape, dtype):
     assert y.dtype == found.dtype == dtype
 
 
+@FAST
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.sampled_from([0, 1, 9, 33, 700]),
+    c=st.sampled_from([1, 5, 33, 64]),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_a_bias_is_added_to_each_row_and_its_gradient_is_the_sum_of_the_rows(
+    kernels, seed, n, c, dtype
+):
+    rng = np.random.default_rng(seed)
+    x, bias = rng.normal(size=(n, c)).astype(dtype), rng.normal(size=c).astype(dtype)
+    found = kernels.shift(x, bias)
+    np.testing.assert_array_equal(found, reference.shift(x, bias))
+    sums = kernels.column_sums(x)
+    assert (sums.shape, sums.dtype, found.dtype) == ((c,), dtype, dtype)
+    bound = 4 * np.finfo(dtype).eps * max(n, 1)
+    np.testing.assert_allclose(sums, reference.column_sums(x), rtol=0, atol=bound)
+
+
 @EACH
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(0, 3), (1, 1), (37, 5)])
@@ -164,7 +185,7 @@ def test_threads_change_no_bit():
     before = numba.get_num_threads()
     for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
         numba.set_num_threads(threads)
-        results.append(cpu.affine_adjoint(d_y, x, weight))
+        results.append((*cpu.affine_adjoint(d_y, x, weight), cpu.column_sums(x)))
     numba.set_num_threads(before)
     for one, two in zip(*results, strict=True):
         assert one.tobytes() == two.tobytes()

@@ -60,6 +60,7 @@ OPS = [
     ("cross_entropy", ops.cross_entropy, [(4, 3)], {"answers": np.array([1, 0, 2, 2])}),
     ("mean", ops.mean, [(4, 3), (4, 3), (4, 3), (4, 3)], {}),
     ("mean of one", ops.mean, [(4, 3)], {}),
+    ("shift", ops.shift, [(4, 3), (3,)], {}),
     ("normalise", ops.normalise, [(4, 3)], {}),
     ("normalise, smooth", ops.normalise, [(4, 3)], {"form": "smooth", "epsilon": 1e-3}),
     ("half_squares", ops.half_squares, [(4, 3)], {}),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..errors import InputError, did_you_mean
 from ..train.protocol import Model
+from .crgcn import Crgcn
 from .graph_rank import GraphRank
 from .lightgcn import LightGcn
 from .mbcgcn import MbCgcn
@@ -17,6 +18,7 @@ MODELS: dict[str, type[Model]] = {
     "pkef": Pkef,
     "mf-bpr": MfBpr,
     "lightgcn": LightGcn,
+    "crgcn": Crgcn,
     "mb-cgcn": MbCgcn,
     "graph-rank": GraphRank,
 }
@@ -29,4 +31,14 @@ def model_class(name: str) -> type[Model]:
     return MODELS[name]
 
 
-__all__ = ["MODELS", "GraphRank", "LightGcn", "MbCgcn", "MfBpr", "Model", "Pkef", "model_class"]
+__all__ = [
+    "MODELS",
+    "Crgcn",
+    "GraphRank",
+    "LightGcn",
+    "MbCgcn",
+    "MfBpr",
+    "Model",
+    "Pkef",
+    "model_class",
+]

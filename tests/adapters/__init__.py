@@ -8,10 +8,10 @@ sampled(fields, data, place), optional: what decides whether a fixture is for th
 
 from __future__ import annotations
 
-from . import lightgcn, mbcgcn, mf_bpr, pkef
+from . import crgcn, lightgcn, mbcgcn, mf_bpr, pkef
 
 ADAPTERS = {"pkef": pkef, "mf_bpr": mf_bpr, "lightgcn": lightgcn}
-ADAPTERS |= {"mbcgcn": mbcgcn}
+ADAPTERS |= {"mbcgcn": mbcgcn, "crgcn": crgcn}
 
 
 def adapter_of(fields: dict):

@@ -5,10 +5,10 @@ In the order in which the data of a training step passes them:
     sample → propagate → pairs → pme → bpr → (adjoints, backwards) → adam → rank
 
 `linear` and `gate` serve the fusion schemes and heads that need dense maps, `normalise` the
-baselines that scale rows to length one. The re-ranker's are `neighbours`, `candidates` and
-`reorder`, which have no CUDA form. An operation's `__init__.py` is its contract, `reference.py` the
-NumPy truth, `cpu.py` the Numba form, `cuda.py` with its `.cu` source the CUDA form; `cuda/` is what
-the CUDA forms share.
+baselines that scale rows to length one, `attention` GNMR. The re-ranker's are `neighbours`,
+`candidates` and `reorder`, which have no CUDA form. An operation's `__init__.py` is its contract,
+`reference.py` the NumPy truth, `cpu.py` the Numba form, `cuda.py` with its `.cu` source the CUDA
+form; `cuda/` is what the CUDA forms share.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ OPERATIONS = (
     "linear",
     "gate",
     "normalise",
+    "attention",
     "adam",
     "rank",
 )
@@ -81,6 +82,7 @@ class Kernels:
     linear: Any
     gate: Any
     normalise: Any
+    attention: Any
     adam: Any
     rank: Any
     neighbours: Any = field(default_factory=partial(_NotHere, "neighbours"))

@@ -161,6 +161,8 @@ def bpr(form, rng):
     count = np.array(np.sum(present >= 0), np.int32)
     form.bpr(scores)
     form.bpr_slots(scores, present, count)
+    form.hinge(scores, 40)
+    form.hinge_slots(scores, present, count)
     form.softmax(scores, np.array([0, 0, 3, 70, 200, 203, 500, 600, 700, 1100], np.int32))
     form.softmax_slots(scores, present, count, 50)
 
@@ -196,6 +198,21 @@ def normalise(form, rng):
         for d in (8, 5):
             x, d_y = draws(rng, 2, 70, d)
             form.normalise_adjoint(d_y, *form.normalise(x, kind, 1e-6), kind, 1e-6)
+
+
+def attention(form, rng):
+    """Rows of several blocks and pieces, more columns than a tile, and behaviours of a node."""
+    kernels = launchers()["attention"]
+    before, kernels.PIECE_ROWS = kernels.PIECE_ROWS, 48
+    try:
+        x, p, R = draws(rng, 150, 70), draws(rng, 150, 2), draws(rng, 2, 70, 70)
+        form.memory_adjoint(form.memory(x, p, R), x, p, R)
+    finally:
+        kernels.PIECE_ROWS = before
+    qkv, g = draws(rng, 60, 12), draws(rng, 60, 1)
+    o = form.attend(qkv, 3, 2)
+    form.attend_adjoint(o, qkv, 3, 2)
+    form.pool_adjoint(form.pool(g, o, 3), g, o, 3)
 
 
 def adam(form, rng):
@@ -237,6 +254,7 @@ EVERY: dict[str, Callable] = {
     "linear": linear,
     "gate": gate,
     "normalise": normalise,
+    "attention": attention,
     "adam": adam,
     "rank": rank,
 }

@@ -212,7 +212,7 @@ class Recorder:
             return f"propagate {name}: {streams}{back}"
         if operation == "sample" or function in ("compact", "index_pairs"):
             return "sample"
-        if operation in ("pairs", "pme", "gate"):
+        if operation in ("pairs", "pme", "gate", "attention"):
             return f"experts{back}"
         if operation in ("linear", "normalise"):
             return "sums and dense maps"

@@ -13,7 +13,7 @@ from pkef_fast.kernels import HOST_OPERATIONS, OPERATIONS, Unsupported, on
 # What only a CUDA form has: steps of fixed shape, which a device replays.
 REPLAYED = {
     "sample": {"advance", "draw_slots", "record", "take_users"},
-    "bpr": {"bpr_slots", "softmax_slots"},
+    "bpr": {"bpr_slots", "hinge_slots", "softmax_slots"},
     "adam": {"average_scheduled", "update_scheduled"},
 }
 

@@ -4,11 +4,16 @@ In the order in which the data of a training step passes them:
 
     sample → propagate → pairs → pme → bpr → (adjoints, backwards) → adam → rank
 
-`linear` and `gate` serve the fusion schemes and heads that need dense maps, `normalise` the
-baselines that scale rows to length one, `attention` GNMR. The re-ranker's are `neighbours`,
-`candidates` and `reorder`, which have no CUDA form. An operation's `__init__.py` is its contract,
-`reference.py` the NumPy truth, `cpu.py` the Numba form, `cuda.py` with its `.cu` source the CUDA
-form; `cuda/` is what the CUDA forms share.
+What some models need besides:
+
+    linear, gate    dense maps, softmax and mixtures: fusion schemes and heads
+    normalise       rows scaled to length one: CRGCN, GNMR
+    attention       memory slots and attention over behaviours: GNMR
+    bce             labels in place of pairs: NeuMF, NMTR
+
+The re-ranker's are `neighbours`, `candidates` and `reorder`, which have no CUDA form. An
+operation's `__init__.py` is its contract, `reference.py` the NumPy truth, `cpu.py` the Numba form,
+`cuda.py` with its `.cu` source the CUDA form; `cuda/` is what the CUDA forms share.
 """
 
 from __future__ import annotations
@@ -33,6 +38,7 @@ OPERATIONS = (
     "pairs",
     "pme",
     "bpr",
+    "bce",
     "linear",
     "gate",
     "normalise",
@@ -79,6 +85,7 @@ class Kernels:
     pairs: Any
     pme: Any
     bpr: Any
+    bce: Any
     linear: Any
     gate: Any
     normalise: Any

@@ -167,6 +167,14 @@ def bpr(form, rng):
     form.softmax_slots(scores, present, count, 50)
 
 
+def bce(form, rng):
+    """Two blocks of rows, some of them absent."""
+    scores, labels = draws(rng, 1100), rng.random(1100).astype(np.float32)
+    present = rng.integers(-1, 2, 1100).astype(np.int32)
+    form.bce(scores, labels)
+    form.bce_slots(scores, labels, present, np.array(np.sum(present >= 0), np.int32))
+
+
 def linear(form, rng):
     """Products of several tiles and pieces, in float32 and TF32; activations and sums."""
     kernels = launchers()["linear"]
@@ -251,6 +259,7 @@ EVERY: dict[str, Callable] = {
     "pairs": pairs,
     "pme": pme,
     "bpr": bpr,
+    "bce": bce,
     "linear": linear,
     "gate": gate,
     "normalise": normalise,

@@ -216,7 +216,9 @@ class Recorder:
             return f"experts{back}"
         if operation in ("linear", "normalise"):
             return "sums and dense maps"
-        return {"bpr": "loss", "adam": "update", "rank": "rank"}.get(operation, operation)
+        return {"bpr": "loss", "bce": "loss", "adam": "update", "rank": "rank"}.get(
+            operation, operation
+        )
 
 
 class _Timed:

@@ -570,3 +570,26 @@ def _norm_adjoint(kernels, saved, needs, d_out):
 
 
 norm = Op("norm", _norm, _norm_adjoint)
+
+
+# ---- losses on labels: NeuMF, NMTR ---------------------------------------------------------------
+
+
+def _bce(kernels, scores, *, labels, slots=None):
+    """Mean cross-entropy of labels in [0, 1] and σ(scores): a float64 scalar.
+
+    `slots` are (present, count) of a batch whose shapes are fixed: not all rows are there.
+    """
+    expect(
+        labels.shape == scores.shape,
+        "bce",
+        f"labels {labels.shape} do not fit scores {scores.shape}",
+    )
+    if slots is None:
+        loss, d_scores = kernels.bce.bce(scores, labels)
+    else:
+        loss, d_scores = kernels.bce.bce_slots(scores, labels, *slots)
+    return loss, (d_scores,)
+
+
+bce = Op("bce", _bce, _bpr_adjoint)

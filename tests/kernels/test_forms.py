@@ -14,6 +14,7 @@ from pkef_fast.kernels import HOST_OPERATIONS, OPERATIONS, Unsupported, on
 REPLAYED = {
     "sample": {"advance", "draw_slots", "record", "take_users"},
     "bpr": {"bpr_slots", "hinge_slots", "softmax_slots"},
+    "bce": {"bce_slots"},
     "adam": {"average_scheduled", "update_scheduled"},
 }
 

@@ -57,6 +57,7 @@ OPS = [
     ("split_rows, one read", lambda x: ops.split_rows(x, at=1)[1], [(4, 3)], {}),
     ("pair_sum", ops.pair_sum, [(4, 3)], {"pairs": PAIRS}),
     ("pair_product", ops.pair_product, [(4, 3)], {"pairs": PAIRS}),
+    ("bce", ops.bce, [(4,)], {"labels": np.array([1.0, 0.0, 0.3, 1.0])}),
     ("cross_entropy", ops.cross_entropy, [(4, 3)], {"answers": np.array([1, 0, 2, 2])}),
     ("mean", ops.mean, [(4, 3), (4, 3), (4, 3), (4, 3)], {}),
     ("mean of one", ops.mean, [(4, 3)], {}),
@@ -187,6 +188,8 @@ def test_mistakes_are_named():
         backward(ops.scale(leaf(2, 2), factor=1))
     with pytest.raises(ValueError, match=r"penalty: weights \(3,\) do not fit a table \(2, 3\)"):
         ops.penalty(leaf(2, 3), weights=np.ones(3))
+    with pytest.raises(ValueError, match=r"bce: labels \(3,\) do not fit scores \(2,\)"):
+        ops.bce(leaf(2), labels=np.ones(3))
     wrong = Op("wrong", lambda k, x: (np.asarray(x.sum()), ()), lambda *a: (np.ones(7),))
     with pytest.raises(ValueError, match=r"wrong: the adjoint gave \(7,\) for an input of shape"):
         backward(wrong(leaf(2, 2)))

@@ -2,20 +2,17 @@
 
 build(fields, data, place, parameters) → the model with the fixture's config and parameters
 batch(z, model, data) → the batch of the training step
-check(z, model, data, close), optional: what else the file holds, the forward quantities say
-sampled(fields, data, place), optional: what decides whether a fixture is for this model
+check(z, model, data, close), optional: compares what else the file holds of the forward pass
 """
 
 from __future__ import annotations
 
-from . import crgcn, lightgcn, mbcgcn, mf_bpr, pkef
-
-ADAPTERS = {"pkef": pkef, "mf_bpr": mf_bpr, "lightgcn": lightgcn}
-ADAPTERS |= {"mbcgcn": mbcgcn, "crgcn": crgcn}
+import importlib
+import importlib.util
 
 
 def adapter_of(fields: dict):
     """The adapter for a fixture's config; None where its model is not built yet."""
-    if "model" in fields:
-        return ADAPTERS.get(fields["model"])
-    return ADAPTERS["pkef"] if fields.get("head") in ("pme", "bilinear") else None
+    own = "pkef" if fields.get("head") in ("pme", "bilinear") else "heads"
+    name = f"{__name__}.{fields.get('model', own)}"
+    return importlib.import_module(name) if importlib.util.find_spec(name) else None

@@ -13,11 +13,13 @@ from .lightgcn import LightGcn
 from .mbcgcn import MbCgcn
 from .mf import MfBpr
 from .pkef import Pkef
+from .rgcn import Rgcn
 
 MODELS: dict[str, type[Model]] = {
     "pkef": Pkef,
     "mf-bpr": MfBpr,
     "lightgcn": LightGcn,
+    "rgcn": Rgcn,
     "crgcn": Crgcn,
     "mb-cgcn": MbCgcn,
     "graph-rank": GraphRank,
@@ -40,5 +42,6 @@ __all__ = [
     "MfBpr",
     "Model",
     "Pkef",
+    "Rgcn",
     "model_class",
 ]

@@ -518,6 +518,19 @@ normalise = Op("normalise", _normalise, _normalise_adjoint)
 # ---- means of layers, penalties on whole tables and matrices: MB-CGCN, RGCN, CRGCN ---------------
 
 
+def _sum_of(kernels, *tables):
+    """Σ tables of one shape, added in their order."""
+    return kernels.linear.total(*tables), (len(tables),)
+
+
+def _sum_of_adjoint(kernels, saved, needs, d_out):
+    (count,) = saved
+    return (d_out,) * count
+
+
+total = Op("total", _sum_of, _sum_of_adjoint)
+
+
 def _mean(kernels, *tables):
     """Σ tables / n of n tables of one shape, added in their order."""
     share = 1 / len(tables)
@@ -543,6 +556,23 @@ def _shift_adjoint(kernels, saved, needs, d_out):
 
 
 shift = Op("shift", _shift, _shift_adjoint)
+
+
+def _matrices(kernels, x, *, rows):
+    """Each row of x (n, rows·d) as a matrix (rows, d): n of them."""
+    return tuple(one.reshape(rows, -1) for one in x), (x.shape, x.dtype)
+
+
+def _matrices_adjoint(kernels, saved, needs, *d_each):
+    shape, dtype = saved
+    d_x = kernels.xp.zeros(shape, dtype)
+    for row, d_one in zip(d_x, d_each, strict=True):
+        if d_one is not None:
+            row[...] = d_one.reshape(-1)
+    return (d_x,)
+
+
+matrices = Op("matrices", _matrices, _matrices_adjoint)
 
 
 def _half_squares(kernels, x):

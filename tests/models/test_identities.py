@@ -62,6 +62,21 @@ def test_mbcgcn_between_whose_blocks_nothing_changes_adds_up_lightgcns():
     np.testing.assert_allclose(scores(cascade), 9 * scores(light), rtol=1e-12)
 
 
+def test_rgcn_whose_relations_are_silent_is_mf_and_whose_own_weight_is_silent_a_mean():
+    """W_0 = 1, W_k = 0 without activations; then the other way round for one behaviour."""
+    data = shop(("buy",))
+    mf = model_of("mf-bpr", data)
+    rgcn = model_of("rgcn", data, layers=1, last_activation=False)
+    own, other = rgcn.parameters["layer.0.self"].data, rgcn.parameters["layer.0.0.weight"].data
+    own[...], other[...] = np.eye(6), 0
+    np.testing.assert_array_equal(scores(rgcn), scores(mf))
+    own[...], other[...] = 0, np.eye(6)
+    with no_grad():
+        means = ops.spread(mf.table(mf.parameters), adjacency=rgcn.graphs[0]).data
+    neighbours = model_of("mf-bpr", data, tables_of(means, data.n_users))
+    np.testing.assert_allclose(scores(rgcn), scores(neighbours), rtol=1e-12)
+
+
 @pytest.mark.parametrize("layers", [1, 3])
 def test_pkef_of_one_behaviour_without_fusion_is_a_residual_lightgcn(layers):
     """z^{l+1} = Ãz^l + z^l, summed over the layers; the gate of one expert is 1."""

@@ -22,7 +22,7 @@ from pkef_fast.train.protocol import Shape
 from pkef_fast.train.trainer import Trainer
 
 NAMES = ("view", "cart", "buy")
-MODEL = pytest.mark.parametrize("name", ["mf-bpr", "lightgcn", "mb-cgcn", "crgcn"])
+MODEL = pytest.mark.parametrize("name", ["mf-bpr", "lightgcn", "mb-cgcn", "crgcn", "rgcn"])
 SMALL = {"d": 6, "batch": 16, "epochs": 4, "patience": None}
 
 

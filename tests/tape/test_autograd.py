@@ -59,6 +59,8 @@ OPS = [
     ("pair_product", ops.pair_product, [(4, 3)], {"pairs": PAIRS}),
     ("bce", ops.bce, [(4,)], {"labels": np.array([1.0, 0.0, 0.3, 1.0])}),
     ("cross_entropy", ops.cross_entropy, [(4, 3)], {"answers": np.array([1, 0, 2, 2])}),
+    ("total", ops.total, [(4, 3), (4, 3), (4, 3)], {}),
+    ("matrices", lambda x: ops.matrices(x, rows=2)[1], [(3, 6)], {}),
     ("mean", ops.mean, [(4, 3), (4, 3), (4, 3), (4, 3)], {}),
     ("mean of one", ops.mean, [(4, 3)], {}),
     ("shift", ops.shift, [(4, 3), (3,)], {}),

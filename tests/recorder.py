@@ -23,7 +23,8 @@ from pkef_fast.kernels.cuda import Pointers
 
 # What of the array module is only launches: CuPy's `concatenate` and `stack`, for example, bring a
 # table of addresses from the host, and its sorts and counts ask for sizes.
-LAUNCHES = {"ascontiguousarray", "exp", "full", "ones", "ones_like", "zeros", "zeros_like"}
+LAUNCHES = {"ascontiguousarray", "exp", "full", "ones", "ones_like", "sqrt", "where", "zeros"}
+LAUNCHES |= {"zeros_like"}
 
 
 class Array(NDArrayOperatorsMixin):

@@ -46,13 +46,14 @@ def compacted(
     places : (n_users + n_items,) int32, optional
         The nodes' places in the model's node order.
     """
-    xp, ends = kernels.xp, []
-    for items in triples:
-        right = xp.concatenate(list(items))
+    n, ends = len(users), []
+    for positives, negatives in triples:
+        left, right = kernels.xp.zeros((2, 2 * n), "int32")
+        left[:n], left[n:], right[:n], right[n:] = users, users, positives, negatives
         there = right >= 0
-        for numbers in (xp.concatenate([users, users]), right + np.int32(shape[0])):
-            nodes = numbers if places is None else places[numbers]
-            ends.append(xp.where(there, nodes, np.int32(-1)))
+        for numbers in (left, right + np.int32(shape[0])):
+            placed = numbers if places is None else places[numbers]
+            ends.append(kernels.xp.where(there, placed, np.int32(-1)))
     nodes, ends = kernels.pairs.compact(ends, sum(shape))
     sides = zip(ends[::2], ends[1::2], strict=True)
     return BehaviorTriples(

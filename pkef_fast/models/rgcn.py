@@ -102,6 +102,8 @@ class Rgcn(Pairwise):
 
     def representations(self, parameters: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """E and Z."""
+        # Products apart: one wide product of all Y beside X takes 29 ms where these take 20, with
+        # their adjoints (27,402 × 64, three behaviours, two threads), for it copies every Y.
         config, outputs = self.config, [self.table(parameters)]
         for n in range(config.layers):
             weights, X = self.weights_of(parameters, n), outputs[-1]

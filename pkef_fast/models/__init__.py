@@ -12,6 +12,7 @@ from .graph_rank import GraphRank
 from .lightgcn import LightGcn
 from .mbcgcn import MbCgcn
 from .mf import MfBpr
+from .neumf import NeuMf
 from .pkef import Pkef
 from .rgcn import Rgcn
 
@@ -22,6 +23,7 @@ MODELS: dict[str, type[Model]] = {
     "rgcn": Rgcn,
     "crgcn": Crgcn,
     "mb-cgcn": MbCgcn,
+    "neumf": NeuMf,
     "graph-rank": GraphRank,
 }
 
@@ -33,15 +35,4 @@ def model_class(name: str) -> type[Model]:
     return MODELS[name]
 
 
-__all__ = [
-    "MODELS",
-    "Crgcn",
-    "GraphRank",
-    "LightGcn",
-    "MbCgcn",
-    "MfBpr",
-    "Model",
-    "Pkef",
-    "Rgcn",
-    "model_class",
-]
+__all__ = ["MODELS", "Model", "model_class"]

@@ -623,3 +623,16 @@ def _bce(kernels, scores, *, labels, slots=None):
 
 
 bce = Op("bce", _bce, _bpr_adjoint)
+
+
+def _reshape(kernels, x, *, shape):
+    """The same numbers in another shape."""
+    return x.reshape(shape), (x.shape,)
+
+
+def _reshape_adjoint(kernels, saved, needs, d_out):
+    (shape,) = saved
+    return (d_out.reshape(shape),)
+
+
+reshape = Op("reshape", _reshape, _reshape_adjoint)

@@ -57,6 +57,7 @@ OPS = [
     ("split_rows, one read", lambda x: ops.split_rows(x, at=1)[1], [(4, 3)], {}),
     ("pair_sum", ops.pair_sum, [(4, 3)], {"pairs": PAIRS}),
     ("pair_product", ops.pair_product, [(4, 3)], {"pairs": PAIRS}),
+    ("reshape", ops.reshape, [(4, 3)], {"shape": (2, 6)}),
     ("bce", ops.bce, [(4,)], {"labels": np.array([1.0, 0.0, 0.3, 1.0])}),
     ("cross_entropy", ops.cross_entropy, [(4, 3)], {"answers": np.array([1, 0, 2, 2])}),
     ("total", ops.total, [(4, 3), (4, 3), (4, 3)], {}),

@@ -13,6 +13,7 @@ from .lightgcn import LightGcn
 from .mbcgcn import MbCgcn
 from .mf import MfBpr
 from .neumf import NeuMf
+from .nmtr import Nmtr
 from .pkef import Pkef
 from .rgcn import Rgcn
 
@@ -24,6 +25,7 @@ MODELS: dict[str, type[Model]] = {
     "crgcn": Crgcn,
     "mb-cgcn": MbCgcn,
     "neumf": NeuMf,
+    "nmtr": Nmtr,
     "graph-rank": GraphRank,
 }
 

@@ -30,13 +30,19 @@ class Product(NamedTuple):
 
 
 class Tower(NamedTuple):
-    """One network: users A (U, h), items B (I, h), further layers (W_l, b_l), output v."""
+    """One network: output v (c,), further layers (W_l, b_l), and parts of its first layer: users
+    A (U, h), items B (I, h), a product. Items or a product must be there."""
 
-    users: Array
-    items: Array
-    layers: Sequence[tuple[Array, Array]]
     output: Array
+    layers: Sequence[tuple[Array, Array]] = ()
+    users: Array | None = None
+    items: Array | None = None
     product: Product | None = None
+
+    @property
+    def width(self) -> int:
+        """h."""
+        return (self.product.weight if self.items is None else self.items).shape[1]
 
 
 class NetworkRanker(RowsRanker):
@@ -45,25 +51,31 @@ class NetworkRanker(RowsRanker):
     Parameters
     ----------
     towers : sequence of Tower
-    left, right : l (U, d) and r (I, d)
     constant : c (I,)
     device : Device
+    left, right : l (U, d) and r (I, d), or neither
     """
 
     def __init__(
-        self, towers: Sequence[Tower], left: Array, right: Array, constant: Array, device: Device
+        self,
+        towers: Sequence[Tower],
+        constant: Array,
+        device: Device,
+        left: Array | None = None,
+        right: Array | None = None,
     ):
         self.towers, self.left, self.right, self.constant = towers, left, right, constant
-        n_items = len(right)
-        widest = max(tower.items.shape[1] for tower in towers)
-        width = max(1, BLOCK // (max(n_items, 1) * widest))
-        super().__init__(self._block, device, n_items, width, left.dtype.type)
+        widest = max(tower.width for tower in towers)
+        width = max(1, BLOCK // (max(len(constant), 1) * widest))
+        super().__init__(self._block, device, len(constant), width, constant.dtype.type)
 
     def _block(self, users: Array) -> Array:
         """(I, w) scores of w users."""
         users, linear, xp = self.device.place(users), self.device.kernels.linear, self.device.xp
-        left = xp.ascontiguousarray(self.left[users].T)
-        scores = linear.affine(self.right, left, None) + self.constant[:, None]
+        scores = xp.zeros((len(self.constant), len(users)), self.dtype) + self.constant[:, None]
+        if self.left is not None:
+            left = xp.ascontiguousarray(self.left[users].T)
+            scores += linear.affine(self.right, left, None)
         for tower in self.towers:
             scores += self._of_tower(tower, users)
         return scores
@@ -71,18 +83,23 @@ class NetworkRanker(RowsRanker):
     def _of_tower(self, tower: Tower, users: Array) -> Array:
         """⟨h_L, v⟩ of all items and these users, (I, w)."""
         linear, xp = self.device.kernels.linear, self.device.xp
-        items, count = len(tower.items), len(users)
-        own = tower.users[users]  # (w, h)
-        if tower.product is None:
-            hidden = tower.items[:, None] + own[None]
-        else:
+        own = None if tower.users is None else tower.users[users]  # (w, h)
+        shape = (len(self.constant), len(users), tower.width)
+        if tower.product is not None:
             left, right, weight = tower.product
-            stretched = left[users].T[:, :, None] * weight[:, None]  # diag(p_u)·W of each user
+            # diag(p_u)·W, side by side for all users: one product with the items' table
+            stretched = left[users].T[:, :, None] * weight[:, None]
             stretched = xp.ascontiguousarray(stretched.reshape(len(weight), -1))
-            hidden = linear.affine(right, stretched, own.reshape(-1))
-            hidden = hidden.reshape(items, count, -1) + tower.items[:, None]
-        hidden = linear.activate(hidden, "relu").reshape(items * count, -1)
+            own = None if own is None else own.reshape(-1)
+            hidden = linear.affine(right, stretched, own).reshape(shape)
+            if tower.items is not None:
+                hidden += tower.items[:, None]
+        else:
+            hidden = xp.zeros(shape, self.dtype) + tower.items[:, None]
+            if own is not None:
+                hidden += own[None]
+        hidden = linear.activate(hidden, "relu").reshape(-1, tower.width)
         for weight, bias in tower.layers:
             hidden = linear.activate(linear.affine(hidden, weight, bias), "relu")
         last = xp.ascontiguousarray(tower.output[:, None])
-        return linear.affine(hidden, last, None).reshape(items, count)
+        return linear.affine(hidden, last, None).reshape(shape[:2])

@@ -147,7 +147,7 @@ class NeuMf(Pointwise):
         )
         left = of("gmf_user") * of("output.weight")[:f, 0]
         constant = self.device.xp.zeros(self.n_items, self.dtype) + of("output.bias")
-        return NetworkRanker([tower], left, of("gmf_item"), constant, self.device)
+        return NetworkRanker([tower], constant, self.device, left, of("gmf_item"))
 
     @staticmethod
     def tiny(config: NeuMfConfig) -> NeuMfConfig:

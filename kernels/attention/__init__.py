@@ -8,6 +8,7 @@ written x_k. With relu(a) = max(a, 0) and H heads of h = d/H columns each:
     attend   o_k = Σ_j w_kj v_j,  w_kj = softmax over j of ⟨q_k, k_j⟩ / h, head by head; the release
              divides by h, not by √h
     pool     y = Σ_k w_k o_k,  w = softmax over k of g_k
+    predict  s = ⟨relu(x W + b) + x, v⟩ + c,  x = l ∘ r, for every row l and every row r
 
 Entry points
 ------------
@@ -17,9 +18,11 @@ attend(qkv, behaviors, heads) → o
 attend_adjoint(d_o, qkv, behaviors, heads) → d_qkv
 pool(g, o, behaviors) → y
 pool_adjoint(d_y, g, o, behaviors) → (d_g, d_o)
+predict(left, right, W, b, v, c) → s (n_left, n_right)          for ranking; it has no adjoint
 
     x, t (r, d), p (r, M), R (M, d, d): any rows; qkv (K·n, 3d), columns [q | k | v]; o (K·n, d),
-    g (K·n, 1), y (n, d): F, float32 or float64, C order. behaviors = K ≤ MOST_BEHAVIORS; heads
+    g (K·n, 1), y (n, d); left (n_left, d), right (n_right, d), W (d, d), b (d,), v (d, 1),
+    c (1,): F, float32 or float64, C order. behaviors = K ≤ MOST_BEHAVIORS; heads
     divides d.
 
 n = 0 and r = 0 are allowed. Nothing is saved but inputs: the adjoints compute the weights again,

@@ -172,6 +172,7 @@ __global__ void __launch_bounds__(THREADS)
 template <typename T>
 __device__ __forceinline__ T dot(const T* a, const T* b, int h, int lane) {
     T sum = 0;
+#pragma unroll 1
     for (int e = lane; e < h; e += WARP) sum += a[e] * b[e];
     return warp_sum(sum);
 }
@@ -181,7 +182,9 @@ __device__ __forceinline__ T dot(const T* a, const T* b, int h, int lane) {
 template <typename T>
 __device__ __forceinline__ void head_weights(const T* qkv, int64 next, int behaviors, int d, int h,
                                              int lane, T (*w)[MOST]) {
+#pragma unroll 1
     for (int i = 0; i < behaviors; ++i)
+#pragma unroll 1
         for (int j = 0; j < behaviors; ++j) {
             const T score = dot(qkv + i * next, qkv + j * next + d, h, lane) / T(h);
             if (lane == 0) w[i][j] = score;
@@ -190,15 +193,18 @@ __device__ __forceinline__ void head_weights(const T* qkv, int64 next, int behav
     if (lane < behaviors) {
         T* row = w[lane];
         T top = row[0], total = 0;
+#pragma unroll 1
         for (int j = 1; j < behaviors; ++j) top = row[j] > top ? row[j] : top;
+#pragma unroll 1
         for (int j = 0; j < behaviors; ++j) total += row[j] = exp(row[j] - top);
+#pragma unroll 1
         for (int j = 0; j < behaviors; ++j) row[j] /= total;
     }
     __syncwarp();
 }
 
 template <typename T>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, 2)
     attend(const T* qkv, T* o, int n, int behaviors, int heads, int d) {
     __shared__ T weights[WARPS][MOST][MOST];
     const int64 node = global_thread<THREADS>() / WARP;
@@ -206,12 +212,16 @@ __global__ void __launch_bounds__(THREADS)
     T(*w)[MOST] = weights[threadIdx.x / WARP];
     if (node >= n) return;  // a whole warp at once
     const int64 next = int64(n) * 3 * d;
+#pragma unroll 1
     for (int first = 0; first < d; first += h) {
         const T* head = qkv + node * 3 * d + first;
         head_weights(head, next, behaviors, d, h, lane, w);
+#pragma unroll 1
         for (int i = 0; i < behaviors; ++i)
+#pragma unroll 1
             for (int e = lane; e < h; e += WARP) {
                 T sum = 0;
+#pragma unroll 1
                 for (int j = 0; j < behaviors; ++j) sum += w[i][j] * head[j * next + 2 * d + e];
                 o[(int64(i) * n + node) * d + first + e] = sum;
             }
@@ -220,7 +230,7 @@ __global__ void __launch_bounds__(THREADS)
 }
 
 template <typename T>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, 2)
     attend_adjoint(const T* d_o, const T* qkv, T* d_qkv, int n, int behaviors, int heads, int d) {
     __shared__ T weights[WARPS][MOST][MOST];
     __shared__ T slopes[WARPS][MOST][MOST];
@@ -230,12 +240,15 @@ __global__ void __launch_bounds__(THREADS)
     T(*d_s)[MOST] = slopes[threadIdx.x / WARP];
     if (node >= n) return;
     const int64 next = int64(n) * 3 * d, next_o = int64(n) * d;
+#pragma unroll 1
     for (int first = 0; first < d; first += h) {
         const T* head = qkv + node * 3 * d + first;
         const T* out = d_o + node * d + first;
         T* back = d_qkv + node * 3 * d + first;
         head_weights(head, next, behaviors, d, h, lane, w);
+#pragma unroll 1
         for (int i = 0; i < behaviors; ++i)
+#pragma unroll 1
             for (int j = 0; j < behaviors; ++j) {
                 const T d_w = dot(out + i * next_o, head + j * next + 2 * d, h, lane);
                 if (lane == 0) d_s[i][j] = d_w;
@@ -243,14 +256,19 @@ __global__ void __launch_bounds__(THREADS)
         __syncwarp();
         if (lane < behaviors) {
             T mean = 0;
+#pragma unroll 1
             for (int j = 0; j < behaviors; ++j) mean += w[lane][j] * d_s[lane][j];
+#pragma unroll 1
             for (int j = 0; j < behaviors; ++j)
                 d_s[lane][j] = w[lane][j] * (d_s[lane][j] - mean) / T(h);
         }
         __syncwarp();
+#pragma unroll 1
         for (int i = 0; i < behaviors; ++i)
+#pragma unroll 1
             for (int e = lane; e < h; e += WARP) {
                 T d_q = 0, d_k = 0, d_v = 0;
+#pragma unroll 1
                 for (int j = 0; j < behaviors; ++j) {
                     d_q += d_s[i][j] * head[j * next + d + e];
                     d_k += d_s[j][i] * head[j * next + e];
@@ -271,6 +289,7 @@ template <typename T>
 __device__ __forceinline__ void pool_weights(const T* g, int64 node, int n, int behaviors,
                                              T (&w)[MOST]) {
     T top = g[node], total = 0;
+#pragma unroll 1
     for (int k = 1; k < behaviors; ++k) {
         const T one = g[int64(k) * n + node];
         top = one > top ? one : top;
@@ -285,12 +304,13 @@ __device__ __forceinline__ void pool_weights(const T* g, int64 node, int n, int 
 }
 
 template <typename T>
-__global__ void __launch_bounds__(THREADS, 4)
+__global__ void __launch_bounds__(THREADS)
     pool(const T* g, const T* o, T* y, int n, int behaviors, int d) {
     const int64 node = global_thread<THREADS>() / WARP;
     if (node >= n) return;
     T w[MOST];
     pool_weights(g, node, n, behaviors, w);
+#pragma unroll 1
     for (int j = threadIdx.x % WARP; j < d; j += WARP) {
         T sum = 0;
 #pragma unroll
@@ -301,7 +321,7 @@ __global__ void __launch_bounds__(THREADS, 4)
 }
 
 template <typename T>
-__global__ void __launch_bounds__(THREADS, 4)
+__global__ void __launch_bounds__(THREADS)
     pool_adjoint(const T* d_y, const T* g, const T* o, T* d_g, T* d_o, int n, int behaviors,
                  int d) {
     const int64 node = global_thread<THREADS>() / WARP;
@@ -314,6 +334,7 @@ __global__ void __launch_bounds__(THREADS, 4)
         d_w[k] = 0;
         if (k < behaviors) {  // the same for all lanes
             const int64 start = (int64(k) * n + node) * d;
+#pragma unroll 1
             for (int j = lane; j < d; j += WARP) {
                 d_w[k] += d_y[node * d + j] * o[start + j];
                 d_o[start + j] = w[k] * d_y[node * d + j];
@@ -326,4 +347,56 @@ __global__ void __launch_bounds__(THREADS, 4)
 #pragma unroll
         for (int k = 0; k < MOST; ++k)
             if (k < behaviors) d_g[int64(k) * n + node] = w[k] * (d_w[k] - mean);
+}
+
+// ---- scores of all pairs --------------------------------------------------------------------------
+
+// s (n_left, n): block (x, y) has 64 rows of `right` and row y of `left`, 64 columns of W at a time.
+template <typename T>
+__global__ void __launch_bounds__(THREADS)
+    predict(const T* left, const T* right, const T* W, const T* b, const T* v, const T* c, T* s,
+            int n, int d) {
+    __shared__ T tile_a[DEPTH][TILE + 1];
+    __shared__ T tile_b[DEPTH][TILE + 1];
+    const int first_n = blockIdx.x * TILE;
+    const int row = threadIdx.x / 16, column = threadIdx.x % 16;
+    left += int64(blockIdx.y) * d;
+    T score[EACH] = {};
+    for (int first_d = 0; first_d < d; first_d += TILE) {
+        T sum[EACH][EACH] = {};
+        for (int at = 0; at < d; at += DEPTH) {
+#pragma unroll
+            for (int i = 0; i < TILE * DEPTH / THREADS; ++i) {
+                const int k = i * THREADS + threadIdx.x;
+                const int l = at + k % DEPTH, o = first_n + k / DEPTH;
+                tile_a[k % DEPTH][k / DEPTH] =
+                    o < n && l < d ? left[l] * right[int64(o) * d + l] : T(0);
+                const int across = first_d + k % TILE, along = at + k / TILE;
+                tile_b[k / TILE][k % TILE] =
+                    across < d && along < d ? W[int64(along) * d + across] : T(0);
+            }
+            __syncthreads();
+            add_products(tile_a, tile_b, row, column, sum);
+            __syncthreads();
+        }
+#pragma unroll
+        for (int j = 0; j < EACH; ++j) {
+            const int across = first_d + column + 16 * j;
+            if (across >= d) continue;
+            const T factor = v[across], bias = b[across], own = left[across];
+#pragma unroll
+            for (int i = 0; i < EACH; ++i) {
+                const int o = first_n + row + 16 * i;
+                const T hidden = sum[i][j] + bias;
+                const T x = o < n ? own * right[int64(o) * d + across] : T(0);
+                score[i] += ((hidden <= 0 ? T(0) : hidden) + x) * factor;
+            }
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < EACH; ++i) {
+        const T total = warp_sum<16>(score[i]);
+        const int o = first_n + row + 16 * i;
+        if (column == 0 && o < n) s[int64(blockIdx.y) * n + o] = total + c[0];
+    }
 }

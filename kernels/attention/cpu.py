@@ -9,15 +9,24 @@ import numpy as np
 
 from ..buffers import LINE, empty, empty_like
 from ..jit import FAST, inlined, parallel
-from ..simd import load, spread_over, store, total, zero
+from ..simd import expect, larger, load, spread_over, store, total, zero
 from ..tiles import add_outer, add_product
 from . import check_behaviors
 
-__all__ = ["attend", "attend_adjoint", "memory", "memory_adjoint", "pool", "pool_adjoint"]
+__all__ = [
+    "attend",
+    "attend_adjoint",
+    "memory",
+    "memory_adjoint",
+    "pool",
+    "pool_adjoint",
+    "predict",
+]
 
 ROWS = 128  # of a block
 PIECES = 32  # of rows, for sums over them, whatever the number of threads
 NODES = 64  # of a piece of `attend`
+AHEAD = 4  # nodes whose rows are fetched while one is worked on
 
 
 @inlined(fastmath=FAST)
@@ -112,20 +121,13 @@ def memory_adjoint(d_t, x, p, R):
     return d_x, d_p, partial.sum(axis=0).reshape(R.shape)
 
 
-@inlined(fastmath=FAST)
-def _combine(weights, i, x, at, y, to, n, count, width):
-    """y_i[to : to + width] = Σ_j weights[i, j]·x_j[at : at + width] of node n."""
-    line, row = LINE // x.itemsize, i * count + n
-    for e in range(0, width - line + 1, line):
-        sums = spread_over(weights[i, 0], x) * load(x, n, at + e)
-        for j in range(1, len(weights)):
-            sums = sums + spread_over(weights[i, j], x) * load(x, j * count + n, at + e)
-        store(sums, y, row, to + e)
-    for e in range(width - width % line, width):
-        sum_ = weights[i, 0] * x[n, at + e]
-        for j in range(1, len(weights)):
-            sum_ += weights[i, j] * x[j * count + n, at + e]
-        y[row, to + e] = sum_
+@inlined()
+def _fetch(x, n, count, behaviors):
+    """Have node n's rows of x fetched, if there is such a node."""
+    if n < count:
+        for k in range(behaviors):
+            for j in range(0, x.shape[1], LINE // x.itemsize):
+                expect(x, k * count + n, j)
 
 
 @inlined(fastmath=FAST)
@@ -149,14 +151,26 @@ def _weights(qkv, n, count, first, width, w):
 @parallel(fastmath=FAST)
 def _attend(qkv, behaviors, heads, o):
     count, d = len(qkv) // behaviors, o.shape[1]
-    width = d // heads
+    width, line = d // heads, LINE // qkv.itemsize
     for piece in nb.prange(-(-count // NODES)):
         w = np.empty((behaviors, behaviors), qkv.dtype)
         for n in range(piece * NODES, min(count, (piece + 1) * NODES)):
+            _fetch(qkv, n + AHEAD, count, behaviors)
             for first in range(0, d, width):
                 _weights(qkv, n, count, first, width, w)
                 for i in range(behaviors):
-                    _combine(w, i, qkv, 2 * d + first, o, first, n, count, width)
+                    row, v = i * count + n, 2 * d + first
+                    for e in range(0, width - line + 1, line):
+                        sums = zero(qkv)
+                        for j in range(behaviors):
+                            factor = spread_over(w[i, j], qkv)
+                            sums = sums + factor * load(qkv, j * count + n, v + e)
+                        store(sums, o, row, first + e)
+                    for e in range(width - width % line, width):
+                        sum_ = qkv.dtype.type(0)
+                        for j in range(behaviors):
+                            sum_ += w[i, j] * qkv[j * count + n, v + e]
+                        o[row, first + e] = sum_
 
 
 def attend(qkv, behaviors, heads):
@@ -170,27 +184,47 @@ def attend(qkv, behaviors, heads):
 @parallel(fastmath=FAST)
 def _attend_adjoint(d_o, qkv, behaviors, heads, d_qkv):
     count, d = len(qkv) // behaviors, d_o.shape[1]
-    width = d // heads
+    width, line = d // heads, LINE // qkv.itemsize
     scale = qkv.dtype.type(1) / qkv.dtype.type(width)
     for piece in nb.prange(-(-count // NODES)):
         w = np.empty((behaviors, behaviors), qkv.dtype)
-        d_s, w_across, d_s_across = np.empty_like(w), np.empty_like(w), np.empty_like(w)
+        d_s = np.empty((behaviors, behaviors), qkv.dtype)
         for n in range(piece * NODES, min(count, (piece + 1) * NODES)):
-            for first in range(0, d, width):
-                q, k, v = first, d + first, 2 * d + first
-                _weights(qkv, n, count, first, width, w)
+            _fetch(qkv, n + AHEAD, count, behaviors)
+            _fetch(d_o, n + AHEAD, count, behaviors)
+            _fetch(d_qkv, n + AHEAD, count, behaviors)
+            for q in range(0, d, width):
+                k, v = d + q, 2 * d + q
+                _weights(qkv, n, count, q, width, w)
                 for i in range(behaviors):
                     mean = qkv.dtype.type(0)
                     for j in range(behaviors):
-                        d_s[i, j] = _dot(d_o, i * count + n, first, qkv, j * count + n, v, width)
+                        d_s[i, j] = _dot(d_o, i * count + n, q, qkv, j * count + n, v, width)
                         mean += w[i, j] * d_s[i, j]
                     for j in range(behaviors):
                         d_s[i, j] = scale * w[i, j] * (d_s[i, j] - mean)
-                        w_across[j, i], d_s_across[j, i] = w[i, j], d_s[i, j]
                 for i in range(behaviors):
-                    _combine(d_s, i, qkv, k, d_qkv, q, n, count, width)
-                    _combine(d_s_across, i, qkv, q, d_qkv, k, n, count, width)
-                    _combine(w_across, i, d_o, first, d_qkv, v, n, count, width)
+                    row = i * count + n
+                    for e in range(0, width - line + 1, line):
+                        d_q, d_k, d_v = zero(qkv), zero(qkv), zero(qkv)
+                        for j in range(behaviors):
+                            m = j * count + n
+                            d_q = d_q + spread_over(d_s[i, j], qkv) * load(qkv, m, k + e)
+                            d_k = d_k + spread_over(d_s[j, i], qkv) * load(qkv, m, q + e)
+                            d_v = d_v + spread_over(w[j, i], qkv) * load(d_o, m, q + e)
+                        store(d_q, d_qkv, row, q + e)
+                        store(d_k, d_qkv, row, k + e)
+                        store(d_v, d_qkv, row, v + e)
+                    for e in range(width - width % line, width):
+                        sums = (qkv.dtype.type(0), qkv.dtype.type(0), qkv.dtype.type(0))
+                        for j in range(behaviors):
+                            m = j * count + n
+                            sums = (
+                                sums[0] + d_s[i, j] * qkv[m, k + e],
+                                sums[1] + d_s[j, i] * qkv[m, q + e],
+                                sums[2] + w[j, i] * d_o[m, q + e],
+                            )
+                        d_qkv[row, q + e], d_qkv[row, k + e], d_qkv[row, v + e] = sums
 
 
 def attend_adjoint(d_o, qkv, behaviors, heads):
@@ -258,3 +292,58 @@ def pool_adjoint(d_y, g, o, behaviors):
     d_g, d_o = np.empty_like(g), empty_like(o)
     _pool_adjoint(d_y, g, o, behaviors, d_g, d_o)
     return d_g, d_o
+
+
+@inlined()
+def _hidden(right, n, places, count, w, b, v, j):
+    """⟨relu(x W + b), v⟩ of one line of columns for four rows from n on, lanes not yet added up."""
+    low = zero(w)
+    a0, a1, a2, a3 = load(b, 0, j), load(b, 0, j), load(b, 0, j), load(b, 0, j)
+    for i in range(count):
+        row, place = load(w, i, j), places[i]
+        a0 = a0 + spread_over(right[n, place], w) * row
+        a1 = a1 + spread_over(right[n + 1, place], w) * row
+        a2 = a2 + spread_over(right[n + 2, place], w) * row
+        a3 = a3 + spread_over(right[n + 3, place], w) * row
+    factor = load(v, 0, j)
+    a0, a1 = larger(low, a0) * factor, larger(low, a1) * factor
+    return a0, a1, larger(low, a2) * factor, larger(low, a3) * factor
+
+
+@parallel(fastmath=FAST)
+def _predict(left, right, W, b, v, c, scores):
+    """W, b, v are filled up to whole lines, `right` to a multiple of four rows."""
+    count, d, width = scores.shape[1], left.shape[1], W.shape[1]
+    line = LINE // W.itemsize
+    for u in nb.prange(len(left)):
+        w, places = np.empty_like(W), np.empty(d, np.int64)
+        own, there = np.empty(d, W.dtype), 0
+        for i in range(d):
+            if left[u, i] != 0:  # half of them are 0 after a relu
+                places[there] = i
+                own[there] = left[u, i] * v[0, i]
+                for j in range(width):
+                    w[there, j] = left[u, i] * W[i, j]
+                there += 1
+        for n in range(0, count, 4):
+            s0, s1, s2, s3 = zero(W), zero(W), zero(W), zero(W)
+            for j in range(0, width, line):
+                h0, h1, h2, h3 = _hidden(right, n, places, there, w, b, v, j)
+                s0, s1, s2, s3 = s0 + h0, s1 + h1, s2 + h2, s3 + h3
+            for r, lanes in ((0, s0), (1, s1), (2, s2), (3, s3)):
+                sum_ = c[0] + total(lanes)
+                for i in range(there):
+                    sum_ += own[i] * right[n + r, places[i]]
+                if n + r < count:
+                    scores[u, n + r] = sum_
+
+
+def predict(left, right, W, b, v, c):
+    """s = ⟨relu(x W + b) + x, v⟩ + c, x = l ∘ r, for every pair of rows."""
+    scores = empty((len(left), len(right)), right.dtype)
+    fill = -W.shape[1] % (LINE // W.itemsize)
+    W = np.pad(W, ((0, 0), (0, fill)))
+    b, v = (np.pad(one.reshape(1, -1), ((0, 0), (0, fill))) for one in (b, v))
+    right = np.pad(right, ((0, -len(right) % 4), (0, 0)))
+    _predict(left, right, W, b, v, c, scores)
+    return scores

@@ -15,16 +15,16 @@ TILE = 64  # outputs of a block along either side
 PIECE_ROWS, MOST_PIECES = 512, 64  # of a sum over rows, as in `linear`
 
 SOURCE = Path(__file__).with_name("attention.cu")
-_PRODUCTS = ("memory", "memory_back", "memory_weights")
+_PRODUCTS = ("memory", "memory_back", "memory_weights", "predict")
 _BY_NODE = ("attend", "attend_adjoint", "pool", "pool_adjoint")
 INSTANCES = (
     *(
-        Instance(f"{name}<{kind}>", threads=THREADS, registers=registers)
-        for kind, registers in (("float", 96), ("double", 168))
+        Instance(f"{name}<{kind}>", threads=THREADS, registers=128)
         for name in _PRODUCTS
+        for kind in ("float", "double")
     ),
     *(
-        Instance(f"{name}<{kind}>", threads=THREADS, registers=64)
+        Instance(f"{name}<{kind}>", threads=THREADS, registers=128)
         for name in _BY_NODE
         for kind in ("float", "double")
     ),
@@ -38,7 +38,15 @@ INSTANCES = (
 class Form(Launchers):
     """Launches attention.cu."""
 
-    __all__ = ("attend", "attend_adjoint", "memory", "memory_adjoint", "pool", "pool_adjoint")
+    __all__ = (
+        "attend",
+        "attend_adjoint",
+        "memory",
+        "memory_adjoint",
+        "pool",
+        "pool_adjoint",
+        "predict",
+    )
     source, instances = SOURCE, INSTANCES
 
     def _launch(self, name, grid, arrays, *sizes):
@@ -95,3 +103,11 @@ class Form(Launchers):
         sizes = (n, behaviors, d)
         self._launch("pool_adjoint", (ceil_div(n, WARPS),), (d_y, g, o, d_g, d_o), *sizes)
         return d_g, d_o
+
+    def predict(self, left, right, W, b, v, c):
+        """s = ⟨relu(x W + b) + x, v⟩ + c, x = l ∘ r, for every pair of rows."""
+        (n, d), others = right.shape, len(left)
+        scores = self.xp.empty((others, n), right.dtype)
+        arrays = (left, right, W, b, v, c, scores)
+        self._launch("predict", (ceil_div(n, TILE), others), arrays, n, d)
+        return scores

@@ -6,7 +6,15 @@ import numpy as np
 
 from . import check_behaviors
 
-__all__ = ["attend", "attend_adjoint", "memory", "memory_adjoint", "pool", "pool_adjoint"]
+__all__ = [
+    "attend",
+    "attend_adjoint",
+    "memory",
+    "memory_adjoint",
+    "pool",
+    "pool_adjoint",
+    "predict",
+]
 
 
 def memory(x, p, R):
@@ -83,3 +91,12 @@ def pool_adjoint(d_y, g, o, behaviors):
     d_w = np.einsum("nd,knd->kn", d_y, o.reshape(*w.shape, o.shape[1]))
     d_g = w * (d_w - np.sum(w * d_w, axis=0))
     return d_g.reshape(g.shape), np.einsum("kn,nd->knd", w, d_y).reshape(o.shape)
+
+
+def predict(left, right, W, b, v, c):
+    """s = ⟨relu(x W + b) + x, v⟩ + c, x = l ∘ r, for every pair of rows."""
+    scores = np.empty((len(left), len(right)), left.dtype)
+    for row, of_left in zip(scores, left, strict=True):
+        x = of_left * right
+        row[:] = ((np.maximum(x @ W + b, 0) + x) @ v + c)[:, 0]
+    return scores

@@ -39,6 +39,7 @@ __device__ __forceinline__ void rows(const T* scores, int n, int negatives, doub
     for (int i = blockIdx.x * ROWS + threadIdx.x; i < end; i += THREADS) {
         const bool there = present == nullptr || present[i] >= 0;
         double slope = 0;
+#pragma unroll 1
         for (int j = 1; j <= negatives; ++j) {
             const int64 at = int64(j) * n + i;
             double weight = 0;

@@ -2,7 +2,7 @@
 
 Nodes are users, then items: item i is node U + i. No values are stored: a pattern is binary, and
 its normalisation is a scale for each row and column (spec: left D⁻¹A, right A·D⁻¹, symmetric
-D^-½ A D^-½; with self-loops A + I and D + 1).
+D^-½ A D^-½, none A itself; with self-loops A + I and D + 1).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..kernels.propagate import Adjacency
 
 # Pieces of a graph with about equal work; many more than threads, so that they balance.
 CHUNKS = 256
-NORMALIZATIONS = ("left", "right", "symmetric")
+NORMALIZATIONS = ("left", "right", "symmetric", "none")
 
 
 def transpose(csr: Csr, n_columns: int) -> Csr:
@@ -30,6 +30,8 @@ def transpose(csr: Csr, n_columns: int) -> Csr:
 
 def _scales(degrees, normalization: str):
     """(scale_in, scale_out) of a normalisation; None stands for all ones."""
+    if normalization == "none":
+        return None, None
     with np.errstate(divide="ignore"):
         inverse = np.where(degrees > 0, 1 / degrees, 0.0)
     if normalization == "left":

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..errors import InputError, did_you_mean
 from ..train.protocol import Model
 from .crgcn import Crgcn
+from .gnmr import Gnmr
 from .graph_rank import GraphRank
 from .lightgcn import LightGcn
 from .mbcgcn import MbCgcn
@@ -26,6 +27,7 @@ MODELS: dict[str, type[Model]] = {
     "mb-cgcn": MbCgcn,
     "neumf": NeuMf,
     "nmtr": Nmtr,
+    "gnmr": Gnmr,
     "graph-rank": GraphRank,
 }
 

@@ -1,7 +1,8 @@
 """Batches of triples (user, positive item, negative item) of one behaviour, mostly the target.
 
 `TripleList` goes through all train pairs in an epoch; `OnePerUser` takes some users for each step
-and one pair of each. What is drawn depends on the seed, the epoch or step, and the user alone.
+and one pair of each, `SomePerUser` as many pairs of each as it is told. What is drawn depends on
+the seed, the epoch or step, and the user alone.
 """
 
 from __future__ import annotations
@@ -207,3 +208,42 @@ class OnePerUser(_Triples):
         return tuple(
             self.kernels.xp.concatenate(list(column)) for column in zip(*parts, strict=True)
         )
+
+
+class UserTriples(NamedTuple):
+    """A batch, and how many of its nodes are users; they stand first."""
+
+    triples: Triples
+    users: int
+
+
+class SomePerUser(_Triples):
+    """Users in batches, each with as many pairs of its own, drawn with replacement, and as many
+    negatives (GNMR; baselines' S2 with one number for everybody).
+
+    An epoch takes some users without replacement. Who has no pairs, or all, is in none.
+    """
+
+    def __init__(self, dataset: Dataset, batch: int, take: int, samples: int, *settings):
+        super().__init__(dataset, batch * samples, *settings)
+        self.users = np.flatnonzero(self.degrees).astype(np.int32)
+        self.taken, self.samples = min(take, len(self.users)), samples
+        self.caps = np.where(self.degrees > 0, samples, 0).astype(np.int32)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch; the last may be small, and is a full update."""
+        return max(1, -(-self.taken * self.samples // self.most))
+
+    def size(self, index: int) -> int:
+        """Triples of batch `index` of an epoch."""
+        return min(self.most, self.taken * self.samples - index * self.most)
+
+    def triples(self, epoch: int) -> tuple[Array, Array, Array]:
+        """See above; a user's stand together."""
+        order = self.kernels.sample.epoch_users(len(self.users), self.taken, self.seed, epoch)
+        return self._draw(self.kernels.place(self.users)[order], self.caps, epoch)
+
+    def _compacted(self, users, positives, negatives) -> UserTriples:
+        batch = super()._compacted(users, positives, negatives)
+        return UserTriples(batch, len(users) // self.samples)

@@ -26,7 +26,12 @@ def _total(kernels, *gradients):
 
 
 def _concatenate(kernels, *parts):
-    return kernels.xp.concatenate(parts, axis=1), tuple(part.shape[1] for part in parts)
+    widths = tuple(part.shape[1] for part in parts)
+    y, end = kernels.xp.empty((len(parts[0]), sum(widths)), parts[0].dtype), 0
+    for part, width in zip(parts, widths, strict=True):  # a device can record assignments
+        y[:, end : end + width] = part
+        end += width
+    return y, widths
 
 
 def _concatenate_adjoint(kernels, saved, needs, d_out):
@@ -636,3 +641,140 @@ def _reshape_adjoint(kernels, saved, needs, d_out):
 
 
 reshape = Op("reshape", _reshape, _reshape_adjoint)
+
+
+# ---- behaviours of a node, users apart from items: GNMR ------------------------------------------
+
+
+def _sides(kernels, *tables, n_users, nodes=None):
+    """Rows of K tables for the users and for the items: (K·u, d) and (K·i, d), behaviour by
+    behaviour. All rows, of which the first n_users are users', or rows `nodes`, likewise."""
+    if nodes is not None:
+        rows = kernels.pairs.gather(tables, nodes)
+    else:
+        rows = tables
+    sides = []
+    for here in (slice(n_users), slice(n_users, None)):
+        parts = [one[here] for one in rows]
+        height = len(parts[0])
+        side = kernels.xp.empty((len(parts) * height, parts[0].shape[1]), parts[0].dtype)
+        for k, part in enumerate(parts):
+            side[k * height : (k + 1) * height] = part
+        sides.append(side)
+    return tuple(sides), (len(tables), tables[0].shape, nodes, [len(side) for side in sides])
+
+
+def _sides_adjoint(kernels, saved, needs, *d_sides):
+    count, shape, nodes, heights = saved
+    like = next(side for side in d_sides if side is not None)
+    d_sides = [
+        kernels.xp.zeros((height, shape[1]), like.dtype) if side is None else side
+        for side, height in zip(d_sides, heights, strict=True)
+    ]
+    gradients = []
+    for k in range(count):
+        parts = [
+            side[k * height // count : (k + 1) * height // count]
+            for side, height in zip(d_sides, heights, strict=True)
+        ]
+        rows = kernels.linear.stack(*parts)
+        if nodes is not None:
+            (rows,) = kernels.pairs.gather_adjoint(rows[None], nodes, shape[0])
+        gradients.append(rows)
+    return tuple(gradients)
+
+
+sides = Op("sides", _sides, _sides_adjoint)
+
+
+def _slots(kernels, x, *parameters):
+    """x_k·W_k + b_k of each behaviour's rows, of x (K·n, d) and W_1, b_1, …, W_K, b_K: (K·n, M)."""
+    weights, biases = parameters[::2], parameters[1::2]
+    n = len(x) // len(weights)
+    p = kernels.xp.empty((len(x), weights[0].shape[1]), x.dtype)
+    for k, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        here = slice(k * n, (k + 1) * n)
+        p[here] = kernels.linear.affine(x[here], weight, bias)
+    return p, (x, weights)
+
+
+def _slots_adjoint(kernels, saved, needs, d_out):
+    x, weights = saved
+    n, d_x, gradients = len(x) // len(weights), kernels.xp.empty_like(x), []
+    for k, weight in enumerate(weights):
+        here = slice(k * n, (k + 1) * n)
+        d_x[here], *others = kernels.linear.affine_adjoint(d_out[here], x[here], weight)
+        gradients += others
+    return d_x, *gradients
+
+
+slots = Op("slots", _slots, _slots_adjoint)
+
+
+def _memory(kernels, x, p, R):
+    """Σ_m relu(p_m)·(x R_m), row by row; x (r, d), p (r, M), R (M, d, d)."""
+    expect(
+        p.shape == (len(x), len(R)) and R.shape[1:] == (x.shape[1],) * 2,
+        "memory",
+        f"x {x.shape}, p {p.shape} and R {R.shape} do not fit",
+    )
+    return kernels.attention.memory(x, p, R), (x, p, R)
+
+
+def _memory_adjoint(kernels, saved, needs, d_out):
+    return kernels.attention.memory_adjoint(d_out, *saved)
+
+
+memory = Op("memory", _memory, _memory_adjoint)
+
+
+def _attend(kernels, qkv, *, behaviors, heads):
+    """o_k = Σ_j w_kj v_j, w = softmax over j of ⟨q_k,k_j⟩/h, head by head; qkv (K·n, 3d)."""
+    return kernels.attention.attend(qkv, behaviors, heads), (qkv, behaviors, heads)
+
+
+def _attend_adjoint(kernels, saved, needs, d_out):
+    return (kernels.attention.attend_adjoint(d_out, *saved),)
+
+
+attend = Op("attend", _attend, _attend_adjoint)
+
+
+def _pool(kernels, g, o, *, behaviors):
+    """Σ_k w_k o_k, w = softmax over k of g_k; g (K·n, 1), o (K·n, d)."""
+    return kernels.attention.pool(g, o, behaviors), (g, o, behaviors)
+
+
+def _pool_adjoint(kernels, saved, needs, d_out):
+    return kernels.attention.pool_adjoint(d_out, *saved)
+
+
+pool = Op("pool", _pool, _pool_adjoint)
+
+
+def _column(kernels, x):
+    """The only column of x (n, 1), as (n,)."""
+    return x.reshape(-1), ()
+
+
+def _column_adjoint(kernels, saved, needs, d_out):
+    return (d_out.reshape(-1, 1),)
+
+
+column = Op("column", _column, _column_adjoint)
+
+
+def _hinge(kernels, scores, *, count, negatives=1, present=None):
+    """Σ max(0, 1 − (s⁺ − s⁻)) / count over rows [positives; negatives]: a float64 scalar.
+
+    `present` is of a batch whose shapes are fixed: not all rows are there; `count` is then () int32
+    on the device.
+    """
+    if present is None:
+        loss, d_scores = kernels.bpr.hinge(scores, count, negatives)
+    else:
+        loss, d_scores = kernels.bpr.hinge_slots(scores, present, count, negatives)
+    return loss, (d_scores,)
+
+
+hinge = Op("hinge", _hinge, _bpr_adjoint)

@@ -4,7 +4,7 @@ import numba as nb
 import numpy as np
 
 from ..buffers import LINE, empty, empty_like
-from ..jit import inlined, parallel
+from ..jit import FAST, inlined, parallel
 from ..tiles import add_outer, add_product
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "affine",
     "affine_adjoint",
     "column_sums",
+    "network",
     "shift",
     "stack",
     "total",
@@ -24,14 +25,14 @@ CODES = {"identity": 0, "relu": 1, "leaky_relu": 2, "sigmoid": 3}
 
 
 @inlined()
-def _products(x, weight, y):
-    """y += x·weight, four rows at a time."""
+def _products(x, weight, first, y):
+    """y += x·weight[first : first + a], four rows at a time."""
     one, zero = y.dtype.type(1), y.dtype.type(0)
     for n in range(0, len(x), 4):
         left = len(x) - n  # the last row stands for those that are not there, with factor 0
         b, c, e = n + min(1, left - 1), n + min(2, left - 1), n + min(3, left - 1)
         f, g, h = one if left > 1 else zero, one if left > 2 else zero, one if left > 3 else zero
-        add_product(x, n, b, c, e, weight, 0, one, f, g, h, y)
+        add_product(x, n, b, c, e, weight, first, one, f, g, h, y)
 
 
 @parallel()
@@ -43,10 +44,10 @@ def _affine(x, weight, bias, y):
             for n in range(rows.start, rows.stop):
                 for j in range(columns):
                     y[n, j] = bias[j]
-            _products(x[rows], weight, y[rows])
+            _products(x[rows], weight, 0, y[rows])
         else:
             sums = np.zeros((rows.stop - rows.start, width), y.dtype)
-            _products(x[rows], weight, sums)
+            _products(x[rows], weight, 0, sums)
             for n in range(rows.start, rows.stop):
                 for j in range(columns):
                     y[n, j] = bias[j] + sums[n - rows.start, j]
@@ -148,6 +149,90 @@ def activate_adjoint(d_y, y, kind, slope=0.1):
         d_y.reshape(-1), y.reshape(-1), CODES[kind], y.dtype.type(slope), d_x.reshape(-1)
     )
     return d_x
+
+
+# ---- networks over all pairs -----------------------------------------------------------------
+
+TILE = 64  # items of a tile: their rows and a layer's outputs stay in the first two caches
+CHUNK = 4  # users that pass over a tile while it is there
+
+
+@inlined()
+def _relu(x):
+    for n in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            x[n, j] = x[n, j] if x[n, j] > 0 else x[n, j] * 0
+
+
+@parallel(fastmath=FAST)
+def _network(users, items, left, right, weight, widths, weights, biases, output, scores):
+    """`weights` and `biases` are the further layers' one after the other, `widths` those of all."""
+    n_users, n_items = scores.shape
+    d, width = weight.shape
+    widest = widths.max()
+    for chunk in nb.prange(-(-n_users // CHUNK)):
+        begin = chunk * CHUNK
+        count = min(CHUNK, n_users - begin)
+        stretched = np.empty((count * d, width), scores.dtype)  # diag(p_u)·W of each user
+        for u in range(count):
+            for a in range(d):
+                for j in range(width):
+                    stretched[u * d + a, j] = left[begin + u, a] * weight[a, j]
+        room, other = np.empty(TILE * widest, scores.dtype), np.empty(TILE * widest, scores.dtype)
+        for start in range(0, n_items, TILE):
+            rows = min(TILE, n_items - start)
+            for u in range(begin, begin + count):
+                x = room[: rows * width].reshape(rows, width)
+                for n in range(rows):
+                    for j in range(width):
+                        x[n, j] = items[start + n, j] if len(items) else 0
+                    if len(users):
+                        for j in range(width):
+                            x[n, j] += users[u, j]
+                if d:
+                    _products(right[start : start + rows], stretched, (u - begin) * d, x)
+                _relu(x)
+                at, wide = 0, 0
+                for layer in range(1, len(widths)):
+                    a, c = widths[layer - 1], widths[layer]
+                    y = (other if layer % 2 else room)[: rows * c].reshape(rows, c)
+                    for n in range(rows):
+                        for j in range(c):
+                            y[n, j] = biases[wide + j]
+                    _products(x, weights[at : at + a * c].reshape(a, c), 0, y)
+                    _relu(y)
+                    at, wide, x = at + a * c, wide + c, y
+                for n in range(rows):
+                    total = scores.dtype.type(0)
+                    for j in range(x.shape[1]):
+                        total += x[n, j] * output[j]
+                    scores[u, start + n] = total
+
+
+def _filled(x, *axes):
+    """An array with zeros up to whole cache lines along some axes: products go by lines."""
+    line = LINE // x.itemsize
+    fill = [(0, -size % line if axis in axes else 0) for axis, size in enumerate(x.shape)]
+    return np.ascontiguousarray(np.pad(x, fill))
+
+
+def network(users, items, product, layers, output):
+    """⟨h_L, output⟩ of every user and item: a tile of items stays in the caches from the first
+    layer to the score."""
+    width = (product[2] if items is None else items).shape[1]
+    none, dtype = np.empty((0, width), output.dtype), output.dtype
+    left, right, weight = (none, none, none) if product is None else product
+    counts = [len(one) for one in (users, left) if one is not None]
+    shape = (max(counts, default=1), len(right) if items is None else len(items))
+    scores = empty(shape, dtype)
+    first = [_filled(none if one is None else one, 1) for one in (users, items, weight)]
+    filled = [(_filled(one, 0, 1), _filled(bias, 0)) for one, bias in layers]
+    widths = np.array([first[2].shape[1], *(one.shape[1] for one, _ in filled)])
+    joined = [np.concatenate([np.empty(0, dtype), *(x[k].ravel() for x in filled)]) for k in (0, 1)]
+    left, right = np.ascontiguousarray(left), np.ascontiguousarray(right)
+    arguments = (left, right, first[2], widths, *joined, _filled(output, 0))
+    _network(*first[:2], *arguments, scores)
+    return scores
 
 
 @parallel()

@@ -45,6 +45,7 @@ class Form(Launchers):
         "affine",
         "affine_adjoint",
         "column_sums",
+        "network",
         "shift",
         "stack",
         "total",
@@ -129,6 +130,28 @@ class Form(Launchers):
             (*inputs, out, np.int64(x.size), np.int32(KINDS.index(kind)), x.dtype.type(slope)),
         )
         return out
+
+    def network(self, users, items, product, layers, output):
+        """⟨h_L, output⟩ of every user and item, from one product a layer over all pairs."""
+        xp, there = self.xp, users is not None
+        if product is not None:
+            left, right, weight = product
+            width, shape = weight.shape[1], (len(right), len(left), weight.shape[1])
+            # (p_u ∘ q_i)·W = q_i·(diag(p_u)·W): those of all users stand side by side
+            stretched = left.T[:, :, None] * weight[:, None]
+            stretched = xp.ascontiguousarray(stretched.reshape(len(weight), -1))
+            bias = xp.ascontiguousarray(users).reshape(-1) if there else None
+            hidden = self.affine(right, stretched, bias).reshape(shape)
+            if items is not None:
+                hidden = hidden + items[:, None]
+        else:
+            width, shape = items.shape[1], (len(items), len(users) if there else 1, items.shape[1])
+            hidden = items[:, None] + (users[None] if there else 0)
+        hidden = self.activate(hidden, "relu").reshape(-1, width)
+        for weight, bias in layers:
+            hidden = self.activate(self.affine(hidden, weight, bias), "relu")
+        last = xp.ascontiguousarray(output.reshape(-1, 1))
+        return self.affine(hidden, last, None).reshape(shape[:2]).T
 
     def stack(self, a, b, nodes=None):
         """Rows of a, then rows of b; in the order `nodes` where it is given."""

@@ -10,6 +10,7 @@ __all__ = [
     "affine",
     "affine_adjoint",
     "column_sums",
+    "network",
     "shift",
     "stack",
     "total",
@@ -48,6 +49,22 @@ def activate_adjoint(d_y, y, kind, slope=0.1):
     if kind == "sigmoid":
         return d_y * y * (1 - y)
     return d_y.copy()
+
+
+def network(users, items, product, layers, output):
+    """⟨h_L, output⟩ of every user and item."""
+    parts = []
+    if users is not None:
+        parts.append(users[:, None])
+    if items is not None:
+        parts.append(items[None])
+    if product is not None:
+        left, right, weight = product
+        parts.append((left[:, None] * right[None]) @ weight)
+    hidden = activate(sum(parts[1:], parts[0]), "relu")
+    for weight, bias in layers:
+        hidden = activate(affine(hidden, weight, bias), "relu")
+    return hidden @ output
 
 
 def total(*parts):

@@ -72,34 +72,14 @@ class NetworkRanker(RowsRanker):
     def _block(self, users: Array) -> Array:
         """(I, w) scores of w users."""
         users, linear, xp = self.device.place(users), self.device.kernels.linear, self.device.xp
-        scores = xp.zeros((len(self.constant), len(users)), self.dtype) + self.constant[:, None]
+        scores = xp.zeros((len(users), len(self.constant)), self.dtype) + self.constant
         if self.left is not None:
-            left = xp.ascontiguousarray(self.left[users].T)
-            scores += linear.affine(self.right, left, None)
+            right = xp.ascontiguousarray(self.right.T)
+            scores += linear.affine(self.left[users], right, None)
         for tower in self.towers:
-            scores += self._of_tower(tower, users)
-        return scores
-
-    def _of_tower(self, tower: Tower, users: Array) -> Array:
-        """⟨h_L, v⟩ of all items and these users, (I, w)."""
-        linear, xp = self.device.kernels.linear, self.device.xp
-        own = None if tower.users is None else tower.users[users]  # (w, h)
-        shape = (len(self.constant), len(users), tower.width)
-        if tower.product is not None:
-            left, right, weight = tower.product
-            # diag(p_u)·W, side by side for all users: one product with the items' table
-            stretched = left[users].T[:, :, None] * weight[:, None]
-            stretched = xp.ascontiguousarray(stretched.reshape(len(weight), -1))
-            own = None if own is None else own.reshape(-1)
-            hidden = linear.affine(right, stretched, own).reshape(shape)
-            if tower.items is not None:
-                hidden += tower.items[:, None]
-        else:
-            hidden = xp.zeros(shape, self.dtype) + tower.items[:, None]
-            if own is not None:
-                hidden += own[None]
-        hidden = linear.activate(hidden, "relu").reshape(-1, tower.width)
-        for weight, bias in tower.layers:
-            hidden = linear.activate(linear.affine(hidden, weight, bias), "relu")
-        last = xp.ascontiguousarray(tower.output[:, None])
-        return linear.affine(hidden, last, None).reshape(shape[:2])
+            own = None if tower.users is None else tower.users[users]
+            product = tower.product
+            if product is not None:
+                product = product._replace(left=product.left[users])
+            scores += linear.network(own, tower.items, product, tower.layers, tower.output)
+        return scores.T

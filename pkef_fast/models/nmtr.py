@@ -8,9 +8,9 @@
     L = Σ_k λ_k · mean log-loss(σ(o_k), y_k)               Sec. III-D
 
 The items' bias b is the same at every level and o_k is halved, as the release has it; the paper's
-formula sums. Every pair of any behaviour is a positive, with its own labels; negatives are
-outside of all behaviours. The release takes a strict funnel for granted (`funnel_labels`).
-Defaults: the comparison in the PKEF paper; the release's optimiser is Adagrad, ours is Adam.
+formula sums. Every pair of any behaviour is a positive, with its own labels; negatives are outside
+of all behaviours. The release takes a strict funnel for granted (`funnel_labels`). Defaults: the
+comparison in the PKEF paper; the release's optimiser is Adagrad, ours is Adam.
 """
 
 from __future__ import annotations

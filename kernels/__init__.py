@@ -10,6 +10,8 @@ What some models need besides:
     normalise       rows scaled to length one: CRGCN, GNMR
     attention       memory slots and attention over behaviours: GNMR
     bce             labels in place of pairs: NeuMF, NMTR
+    allpairs        the error over all pairs, without sampling: GHCF
+    dropout         entries and edges left out at random: GHCF, MBGCN
 
 The re-ranker's are `neighbours`, `candidates` and `reorder`, which have no CUDA form. An
 operation's `__init__.py` is its contract, `reference.py` the NumPy truth, `cpu.py` the Numba form,
@@ -39,6 +41,8 @@ OPERATIONS = (
     "pme",
     "bpr",
     "bce",
+    "allpairs",
+    "dropout",
     "linear",
     "gate",
     "normalise",
@@ -86,6 +90,8 @@ class Kernels:
     pme: Any
     bpr: Any
     bce: Any
+    allpairs: Any
+    dropout: Any
     linear: Any
     gate: Any
     normalise: Any

@@ -56,6 +56,7 @@ def sample(form, rng):
     mix = mix_of(np.arange(9), 0.75, 0.4, 0.4)
     form.draw(*seen, 9, caps, users, 7, 2, 0, 3, mix)
     form.draw_slots(*seen, 9, caps, users, 7, clock, 0, 5, 3, mix)
+    form.positives(*seen, users, 40)
     form.take_users(np.arange(12, dtype=np.int32), clock, 4, users)
     form.record([np.ones((), np.float64)] * 20, clock, np.zeros((3, 20)))
     form.advance(clock)
@@ -184,6 +185,7 @@ def linear(form, rng):
         options, newer = _options_of(form), _options_of(form).backend.capability >= 80
         for options.tensor_cores in (True, False) if newer else (False,):
             form.affine_adjoint(form.affine(x, weight, bias), x, weight)
+        form.gram_adjoint(form.gram(x), x)
     finally:
         kernels.PIECE_ROWS = before
     y = form.activate(x, "sigmoid")
@@ -192,11 +194,26 @@ def linear(form, rng):
     form.column_sums(form.shift(x, bias[:5]))
 
 
+def allpairs(form, rng):
+    """Matrices of more rows than a block has warps; pairs of two blocks."""
+    x = draws(rng, 20, 33)
+    form.everything(x.T @ x, x.T @ x, x[0], 0.1)
+    form.met(draws(rng, 1500), 0.1)
+
+
+def dropout(form, rng):
+    """Entries that are no multiple of four, and the edges of a row longer than a warp."""
+    form.entries(draws(rng, 41, 33), 0.3, 7, 2)
+    graph, clock = adjacency(pattern(rng, 9, 80, 0.6), 80), np.array([1, 6], np.uint32)
+    form.edges(graph, 0.3, 7, clock, 1)
+
+
 def gate(form, rng):
     """More rows than a block has."""
     x, parts = draws(rng, 300, 3), draws(rng, 3, 20, 13)
     y = form.softmax(x)
     form.softmax_adjoint(x, y)
+    form.shares_adjoint(x, y, form.shares(y, y[0]), y[0])
     form.mix_adjoint(form.mix(y[:20], parts), y[:20], parts)
 
 
@@ -260,6 +277,8 @@ EVERY: dict[str, Callable] = {
     "pme": pme,
     "bpr": bpr,
     "bce": bce,
+    "allpairs": allpairs,
+    "dropout": dropout,
     "linear": linear,
     "gate": gate,
     "normalise": normalise,

@@ -4,8 +4,12 @@ import numba as nb
 import numpy as np
 
 from ..jit import FAST, parallel
+from . import SMALL
 
-__all__ = ["mix", "mix_adjoint", "softmax", "softmax_adjoint"]
+__all__ = ["mix", "mix_adjoint", "shares", "shares_adjoint", "softmax", "softmax_adjoint"]
+
+
+PIECES = 32  # of rows, for sums over them, whatever the number of threads
 
 
 @parallel()
@@ -44,6 +48,43 @@ def softmax_adjoint(d_y, y):
     d_x = np.empty_like(y)
     _softmax_adjoint(d_y, y, d_x)
     return d_x
+
+
+@parallel()
+def _shares(counts, weights, small, y):
+    for n in nb.prange(len(counts)):
+        total = small
+        for s in range(len(weights)):
+            total += counts[n, s] * weights[s]
+        for s in range(len(weights)):
+            y[n, s] = counts[n, s] * weights[s] / total
+
+
+def shares(counts, weights):
+    """Each row's weighed counts over their sum."""
+    y = np.empty_like(counts)
+    _shares(counts, weights, counts.dtype.type(SMALL), y)
+    return y
+
+
+@parallel()
+def _shares_adjoint(d_y, counts, y, weights, small, partial):
+    rows, pieces = len(counts), len(partial)
+    for piece in nb.prange(pieces):
+        for n in range(piece * rows // pieces, (piece + 1) * rows // pieces):
+            total, mean = small, small * 0
+            for s in range(len(weights)):
+                total += counts[n, s] * weights[s]
+                mean += d_y[n, s] * y[n, s]
+            for s in range(len(weights)):
+                partial[piece, s] += counts[n, s] / total * (d_y[n, s] - mean)
+
+
+def shares_adjoint(d_y, counts, y, weights):
+    """d_weights of `shares`."""
+    partial = np.zeros((PIECES, len(weights)), counts.dtype)
+    _shares_adjoint(d_y, counts, y, weights, counts.dtype.type(SMALL), partial)
+    return partial.sum(axis=0)
 
 
 @parallel()

@@ -34,6 +34,36 @@ __global__ void __launch_bounds__(THREADS, 4)
 
 template <typename T>
 __global__ void __launch_bounds__(THREADS, 4)
+    shares(const T* counts, const T* weights, T small, T* y, int n, int s) {
+    const int64 row = global_thread<THREADS>();
+    if (row >= n) return;
+    counts += row * s;
+    y += row * s;
+    T total = small;
+    for (int i = 0; i < s; ++i) total += counts[i] * weights[i];
+    for (int i = 0; i < s; ++i) y[i] = counts[i] * weights[i] / total;
+}
+
+// partial (blocks, s): the sums of a block's rows.
+template <typename T>
+__global__ void __launch_bounds__(THREADS, 4)
+    shares_adjoint(const T* d_y, const T* counts, const T* y, const T* weights, T small,
+                   T* partial, int n, int s) {
+    const int64 row = global_thread<THREADS>();
+    T total = small, mean = 0;
+    for (int i = 0; row < n && i < s; ++i) {
+        total += counts[row * s + i] * weights[i];
+        mean += d_y[row * s + i] * y[row * s + i];
+    }
+    for (int i = 0; i < s; ++i) {
+        const T mine = row < n ? counts[row * s + i] / total * (d_y[row * s + i] - mean) : T(0);
+        const T sum = block_sum<THREADS>(mine);
+        if (threadIdx.x == 0) partial[int64(blockIdx.x) * s + i] = sum;
+    }
+}
+
+template <typename T>
+__global__ void __launch_bounds__(THREADS, 4)
     mix(const T* weights, const T* parts, T* y, int n, int s, int d) {
     const int64 size = int64(n) * d, at = global_thread<THREADS>();
     if (at >= size) return;

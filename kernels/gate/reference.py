@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["mix", "mix_adjoint", "softmax", "softmax_adjoint"]
+from . import SMALL
+
+__all__ = ["mix", "mix_adjoint", "shares", "shares_adjoint", "softmax", "softmax_adjoint"]
 
 
 def softmax(x):
@@ -16,6 +18,19 @@ def softmax(x):
 def softmax_adjoint(d_y, y):
     """d_x of `softmax`, from its output."""
     return y * (d_y - np.sum(d_y * y, axis=1, keepdims=True))
+
+
+def shares(counts, weights):
+    """Each row's weighed counts over their sum."""
+    weighed = counts * weights
+    return weighed / (weighed.sum(axis=1, keepdims=True) + counts.dtype.type(SMALL))
+
+
+def shares_adjoint(d_y, counts, y, weights):
+    """d_weights of `shares`."""
+    total = (counts * weights).sum(axis=1, keepdims=True) + counts.dtype.type(SMALL)
+    slope = d_y - np.sum(d_y * y, axis=1, keepdims=True)
+    return np.sum(counts / total * slope, axis=0)
 
 
 def mix(weights, parts):

@@ -3,6 +3,7 @@
 affine(x, weight, bias) → y = x·weight + bias
 affine_adjoint(d_y, x, weight, with_bias=True, need_x=True) → (d_x, d_weight, d_bias)
     d_x = d_y·weightᵀ, d_weight = xᵀ·d_y, d_bias = column sums of d_y; None where not wanted
+gram(x) → y = xᵀ·x, (a, a)                          adjoint: gram_adjoint(d_y, x) → x·(d_y + d_yᵀ)
 activate(x, kind, slope=0.1) → y, kind one of KINDS
 activate_adjoint(d_y, y, kind, slope=0.1) → d_x, from the output y alone
 stack(a, b, nodes=None) → (n + m, c): the rows of a (n, c), then those of b (m, c), a new array;

@@ -13,6 +13,8 @@ __all__ = [
     "affine",
     "affine_adjoint",
     "column_sums",
+    "gram",
+    "gram_adjoint",
     "network",
     "shift",
     "stack",
@@ -105,6 +107,16 @@ def affine_adjoint(d_y, x, weight, with_bias=True, need_x=True):
     d_bias = np.zeros((PIECES, weight.shape[1]), x.dtype)
     _column_pieces(d_y, d_bias)
     return d_x, _outer(x, d_y), d_bias.sum(axis=0)
+
+
+def gram(x):
+    """xᵀ·x."""
+    return _outer(x, x)
+
+
+def gram_adjoint(d_y, x):
+    """d_x of `gram`."""
+    return affine(x, d_y + d_y.T, None)
 
 
 @parallel()

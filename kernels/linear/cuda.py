@@ -45,6 +45,8 @@ class Form(Launchers):
         "affine",
         "affine_adjoint",
         "column_sums",
+        "gram",
+        "gram_adjoint",
         "network",
         "shift",
         "stack",
@@ -112,6 +114,15 @@ class Form(Launchers):
             (x, bias, y, np.int32(len(x)), np.int32(x.shape[1])),
         )
         return y
+
+    def gram(self, x):
+        """xᵀ·x."""
+        n, a = x.shape
+        return self._product(x, x, None, a, a, n, True, True, self._pieces(n))
+
+    def gram_adjoint(self, d_y, x):
+        """d_x of `gram`."""
+        return self.affine(x, d_y + self.xp.ascontiguousarray(d_y.T), None)
 
     def activate(self, x, kind, slope=0.1):
         """y = kind(x), entry by entry."""

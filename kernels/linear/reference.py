@@ -10,6 +10,8 @@ __all__ = [
     "affine",
     "affine_adjoint",
     "column_sums",
+    "gram",
+    "gram_adjoint",
     "network",
     "shift",
     "stack",
@@ -27,6 +29,16 @@ def affine_adjoint(d_y, x, weight, with_bias=True, need_x=True):
     """(d_x, d_weight, d_bias) of `affine`."""
     d_x = d_y @ weight.T if need_x else None
     return d_x, x.T @ d_y, d_y.sum(axis=0) if with_bias else None
+
+
+def gram(x):
+    """xᵀ·x."""
+    return x.T @ x
+
+
+def gram_adjoint(d_y, x):
+    """d_x of `gram`."""
+    return x @ (d_y + d_y.T)
 
 
 def activate(x, kind, slope=0.1):

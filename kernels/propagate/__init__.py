@@ -76,7 +76,8 @@ FUSION_SOURCES = ("message", "state")
 class Adjacency(NamedTuple):
     """A symmetric 0/1 pattern with the scales of its normalisation.
 
-    indptr (N+1,) int32 rising from 0; indices (E,) int32, rising in a row, 0 ≤ i < N;
+    indptr (N+1,) int32 rising from 0; indices (E,) int32, rising in a row, 0 ≤ i < N, or on CUDA −1
+    where an edge was dropped (`dropout`);
     scale_in, scale_out (N,) F; unit_in, unit_out say that the scale is all ones;
     self_loop 0 or 1; chunks (C+1,) int32: row bounds of pieces with about equal work;
     storage, "exact", "bfloat16" or (CUDA alone) "float16": how the tables that its neighbour sums

@@ -66,14 +66,14 @@ __device__ __forceinline__ void add_edges(Vec<T, N> (&sum)[STREAMS][CHUNKS], con
     const int column = first + lane % lanes * N;
     for (int base = begin; base < end; base += WARP) {
         const int count = min(end - base, WARP);
-        const int own = lane < count ? indices[base + lane] : 0;
-        const T own_scale = scale_in && lane < count ? scale_in[own] : T(1);
+        const int own = lane < count ? indices[base + lane] : -1;  // no edge, as dropped ones
+        const T own_scale = scale_in && own >= 0 ? scale_in[own] : T(1);
 #pragma unroll (CHUNKS == 1 ? 4 : 1)
         for (int turn = 0; turn < count; turn += groups) {
             const int edge = turn + group;
             const int64 m = __shfl_sync(FULL_MASK, own, edge);
             const T scale = scale_in ? __shfl_sync(FULL_MASK, own_scale, edge) : T(1);
-            if (edge < count) {
+            if (m >= 0) {
 #pragma unroll
                 for (int i = 0; i < CHUNKS; ++i) {
                     const int at = column + i * lanes * N;

@@ -31,6 +31,12 @@ draw(indptr, indices, n_items, caps, users, seed, step, term, negatives=1, mix=N
         popular ≤ w₂ < batch   a positive drawn for the batch: of user v = users[⌊w₃·b / 2³²⌋], draw
                                i = ⌊(w₃·b mod 2³²)·caps[v] / 2³²⌋, where caps[v] > 0
 
+positives(indptr, indices, users, capacity=None) → (rows, items)
+    All of a positive set that the users (b,) int32 have: rows, items (n,) int32, n = Σ degree,
+    users in the given order, items as in their rows. With a capacity both are that long, −1 beyond
+    n. A capacity below n is a ValueError in `reference` and `cpu`; CUDA leaves out what is beyond
+    it, and waits for the device only where there is no capacity.
+
 mix_of(counts, exponent, popular, batch) → Mix or None
     for shares of popular and of batch negatives, popularity = counts (n_items,) to the exponent;
     None where both shares are 0.
@@ -121,3 +127,10 @@ def check_term(term: int) -> None:
     """ValueError for a term whose counters would be the epoch's."""
     if not 0 <= term < EPOCH_STREAM:
         raise ValueError(f"term {term} is out of range; wanted 0 to {EPOCH_STREAM - 1}.")
+
+
+def length(count: int, capacity: int | None) -> int:
+    """How long the arrays of `positives` are; ValueError where they do not hold all."""
+    if capacity is not None and count > capacity:
+        raise ValueError(f"a batch of {count} positives exceeds the capacity of {capacity}.")
+    return count if capacity is None else capacity

@@ -7,29 +7,12 @@ import numba as nb
 import numpy as np
 
 from ..jit import inlined, parallel, serial
-from . import check_term, draw_caps, epoch_counters, key_of, mix_of
+from ..philox import MASK, WORD
+from ..philox import words as _words
+from ..rows import offsets
+from . import check_term, draw_caps, epoch_counters, key_of, length, mix_of
 
-__all__ = ["draw", "draw_caps", "epoch_users", "mix_of", "philox4x32"]
-
-MASK = np.uint64(0xFFFFFFFF)
-WORD = np.uint64(32)
-M0, M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
-W0, W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
-
-
-@serial()
-def _words(x0, x1, x2, x3, k0, k1):
-    """Ten Philox rounds on 32-bit words held in uint64."""
-    for _ in range(10):
-        a = M0 * x0
-        b = M1 * x2
-        x0 = (b >> WORD) ^ x1 ^ k0
-        x1 = b & MASK
-        x2 = (a >> WORD) ^ x3 ^ k1
-        x3 = a & MASK
-        k0 = (k0 + W0) & MASK
-        k1 = (k1 + W1) & MASK
-    return x0, x1, x2, x3
+__all__ = ["draw", "draw_caps", "epoch_users", "mix_of", "philox4x32", "positives"]
 
 
 @serial()
@@ -172,3 +155,21 @@ def draw(indptr, indices, n_items, caps, users, seed, step, term, negatives=1, m
         drawn,
     )
     return rows, positives, drawn.reshape(-1)
+
+
+@parallel()
+def _positives(indptr, indices, users, starts, rows, items):
+    for place in nb.prange(len(users)):
+        user = users[place]
+        first = indptr[user]
+        for i in range(indptr[user + 1] - first):
+            rows[starts[place] + i] = user
+            items[starts[place] + i] = indices[first + i]
+
+
+def positives(indptr, indices, users, capacity=None):
+    """All that the users have: (rows, items), int32 each."""
+    starts = offsets(indptr[users + 1] - indptr[users])
+    rows, items = np.full((2, length(int(starts[-1]), capacity)), -1, np.int32)
+    _positives(indptr, indices, users, starts, rows, items)
+    return rows, items

@@ -17,7 +17,15 @@ SOURCE = Path(__file__).with_name("sample.cu")
 INSTANCES = (
     *(
         Instance(name, threads=THREADS, registers=64)
-        for name in ("philox", "epoch_numbers", "draw", "draw_slots", "take_users")
+        for name in (
+            "philox",
+            "epoch_numbers",
+            "draw",
+            "draw_slots",
+            "positive_starts",
+            "fill_positives",
+            "take_users",
+        )
     ),
     *(Instance(name, threads=32, registers=32) for name in ("record", "advance")),
 )
@@ -34,6 +42,7 @@ class Form(Launchers):
         "epoch_users",
         "mix_of",
         "philox4x32",
+        "positives",
         "record",
         "take_users",
     )
@@ -142,6 +151,21 @@ class Form(Launchers):
             ),
         )
         return left, right, count
+
+    def positives(self, indptr, indices, users, capacity=None):
+        """All that the users have: (rows, items), int32 each."""
+        n = len(users)
+        starts = self.xp.empty(n + 1, np.int32)
+        self.kernel("positive_starts")((1,), (THREADS,), (indptr, users, np.int32(n), starts))
+        if capacity is None:
+            capacity = int(starts[-1])
+        rows, items = (self.xp.empty(capacity, np.int32) for _ in range(2))
+        self.kernel("fill_positives")(
+            (ceil_div(capacity, THREADS),),
+            (THREADS,),
+            (indptr, indices, users, np.int32(n), starts, np.int32(capacity), rows, items),
+        )
+        return rows, items
 
     def take_users(self, epoch_users, clock, batch, users):
         """Fill `users` with those of batch clock[0] of the epoch."""

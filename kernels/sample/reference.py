@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import check_term, draw_caps, epoch_counters, key_of, mix_of
+from . import check_term, draw_caps, epoch_counters, key_of, length, mix_of
 
-__all__ = ["draw", "draw_caps", "epoch_users", "mix_of", "philox4x32"]
+__all__ = ["draw", "draw_caps", "epoch_users", "mix_of", "philox4x32", "positives"]
 
 ROUNDS = 10
 MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -88,3 +88,13 @@ def draw(indptr, indices, n_items, caps, users, seed, step, term, negatives=1, m
         drawn.append(items if mix is None else mixed(words, items))
     positives = positives_of(first, rows)
     return tuple(x.astype(np.int32) for x in (rows, positives, np.concatenate(drawn)))
+
+
+def positives(indptr, indices, users, capacity=None):
+    """All that the users have: (rows, items), int32 each."""
+    parts = [indices[indptr[user] : indptr[user + 1]] for user in users]
+    n = sum(map(len, parts))
+    rows, items = np.full((2, length(n, capacity)), -1, np.int32)
+    rows[:n] = np.repeat(users, [len(part) for part in parts])
+    items[:n] = np.concatenate([*parts, np.empty(0, np.int32)])
+    return rows, items

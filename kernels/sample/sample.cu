@@ -152,6 +152,33 @@ __global__ void __launch_bounds__(THREADS)
     one_draw(from, user, d, negatives, first_item, slots, right + slot, right + slots + slot);
 }
 
+// starts[i] = how many positives the users before number i of the batch have, i = 0…n; one block.
+__global__ void __launch_bounds__(THREADS)
+    positive_starts(const int* indptr, const int* users, int n, int* starts) {
+    int before = 0;
+    for (int base = 0; base < n; base += THREADS) {
+        const int i = base + threadIdx.x;
+        const int degree = i < n ? indptr[users[i] + 1] - indptr[users[i]] : 0;
+        int all;
+        const int up_to = block_scan<THREADS>(degree, all);
+        if (i < n) starts[i] = before + up_to - degree;
+        before += all;
+    }
+    if (threadIdx.x == 0) starts[n] = before;
+}
+
+// All positives of the users, one after the other; -1 from starts[n] on. A thread a place.
+__global__ void __launch_bounds__(THREADS)
+    fill_positives(const int* indptr, const int* indices, const int* users, int n,
+                   const int* starts, int capacity, int* rows, int* items) {
+    const int at = int(global_thread<THREADS>());
+    if (at >= capacity) return;
+    const bool there = at < starts[n];
+    const int i = there ? at_most(starts, n + 1, at) - 1 : 0;
+    rows[at] = there ? users[i] : -1;
+    items[at] = there ? indices[indptr[users[i]] + at - starts[i]] : -1;
+}
+
 // The users of batch clock[0] of an epoch, `size` of them, in batches of `batch`.
 __global__ void __launch_bounds__(THREADS)
     take_users(const int* epoch_users, const uint32* clock, int batch, int size, int* users) {

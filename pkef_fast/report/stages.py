@@ -214,11 +214,11 @@ class Recorder:
             return "sample"
         if operation in ("pairs", "pme", "gate", "attention"):
             return f"experts{back}"
-        if operation in ("linear", "normalise"):
+        if operation in ("linear", "normalise", "dropout"):
             return "sums and dense maps"
-        return {"bpr": "loss", "bce": "loss", "adam": "update", "rank": "rank"}.get(
-            operation, operation
-        )
+        if operation in ("bpr", "bce", "allpairs"):
+            return "loss"
+        return {"adam": "update", "rank": "rank"}.get(operation, operation)
 
 
 class _Timed:

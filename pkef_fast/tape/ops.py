@@ -75,15 +75,16 @@ def _stack_rows_adjoint(kernels, saved, needs, d_out):
 stack_rows = Op("stack_rows", _stack_rows, _stack_rows_adjoint)
 
 
-def _spread(kernels, x, *, adjacency):
+def _spread(kernels, x, *, adjacency, back=None):
+    """`back` is the transpose where the pattern is not symmetric."""
     n_nodes = len(adjacency.indptr) - 1
     expect(len(x) == n_nodes, "spread", f"a table of {len(x)} rows for {n_nodes} nodes")
-    return kernels.propagate.spread(adjacency, x), (adjacency,)
+    return kernels.propagate.spread(adjacency, x), (adjacency.transposed if back is None else back,)
 
 
 def _spread_adjoint(kernels, saved, needs, d_out):
-    (adjacency,) = saved
-    return (kernels.propagate.spread(adjacency.transposed, d_out),)
+    (back,) = saved
+    return (kernels.propagate.spread(back, d_out),)
 
 
 spread = Op("spread", _spread, _spread_adjoint)
@@ -778,3 +779,99 @@ def _hinge(kernels, scores, *, count, negatives=1, present=None):
 
 
 hinge = Op("hinge", _hinge, _bpr_adjoint)
+
+
+# ---- GHCF and MBGCN: rows by factors, Gram matrices, all pairs, counts, dropout -----------------
+
+
+def _scale_rows(kernels, x, factors, *, k=0):
+    """f_n·x_n of the rows of x (n, d), f = factors[k] of factors (K, n)."""
+    expect(
+        factors.shape[1:] == x.shape[:1],
+        "scale_rows",
+        f"factors {factors.shape} do not fit a table {x.shape}",
+    )
+    own, parts = factors[k].reshape(-1, 1), x.reshape(1, *x.shape)
+    return kernels.gate.mix(own, parts), (own, parts, factors.shape, k)
+
+
+def _scale_rows_adjoint(kernels, saved, needs, d_out):
+    own, parts, shape, k = saved
+    d_own, d_parts = kernels.gate.mix_adjoint(d_out, own, parts)
+    if not needs[1]:
+        return d_parts[0], None
+    d_factors = kernels.xp.zeros(shape, own.dtype)
+    d_factors[k] = d_own.reshape(-1)
+    return d_parts[0], d_factors
+
+
+scale_rows = Op("scale_rows", _scale_rows, _scale_rows_adjoint)
+
+
+def _gram(kernels, x):
+    """xᵀ·x."""
+    return kernels.linear.gram(x), (x,)
+
+
+def _gram_adjoint(kernels, saved, needs, d_out):
+    return (kernels.linear.gram_adjoint(d_out, *saved),)
+
+
+gram = Op("gram", _gram, _gram_adjoint)
+
+
+def _all_pairs(kernels, users, items, relation, *, k, weight):
+    """Σ weight·s² over all pairs of two sides by their Gram matrices, r = relation[k]."""
+    loss, *gradients = kernels.allpairs.everything(users, items, relation[k], weight)
+    return loss, (*gradients, relation.shape, k)
+
+
+def _all_pairs_adjoint(kernels, saved, needs, d_out):
+    d_users, d_items, d_row, shape, k = saved
+    share = d_out.astype(d_row.dtype)
+    d_relation = kernels.xp.zeros(shape, d_row.dtype)
+    d_relation[k] = share * d_row
+    return share * d_users, share * d_items, d_relation
+
+
+all_pairs = Op("all_pairs", _all_pairs, _all_pairs_adjoint)
+
+
+def _met_pairs(kernels, scores, *, weight):
+    """Σ (1 − weight)·s² − 2·s: what pairs that met change of the sum over all pairs."""
+    loss, d_scores = kernels.allpairs.met(scores, weight)
+    return loss, (d_scores,)
+
+
+met_pairs = Op("met_pairs", _met_pairs, _bpr_adjoint)
+
+
+def _shares(kernels, weights, *, counts):
+    """Each row of counts (n, K) times weights (K,), over its sum."""
+    expect(
+        weights.shape == counts.shape[1:],
+        "shares",
+        f"weights {weights.shape} do not fit counts {counts.shape}",
+    )
+    y = kernels.gate.shares(counts, weights)
+    return y, (counts, y, weights)
+
+
+def _shares_adjoint(kernels, saved, needs, d_out):
+    return (kernels.gate.shares_adjoint(d_out, *saved),)
+
+
+shares = Op("shares", _shares, _shares_adjoint)
+
+
+def _dropout(kernels, x, *, rate, seed, step, stream=0):
+    """Entries left out at random, the others scaled so that the mean stays."""
+    settings = (rate, seed, step, stream)
+    return kernels.dropout.entries(x, *settings), settings
+
+
+def _dropout_adjoint(kernels, saved, needs, d_out):
+    return (kernels.dropout.entries(d_out, *saved),)
+
+
+dropout = Op("dropout", _dropout, _dropout_adjoint)

@@ -32,6 +32,39 @@ def test_adjoints_by_central_differences():
     assert numeric == pytest.approx(np.sum(d_parts * step), rel=1e-7)
 
 
+def test_the_adjoint_of_shares_by_central_differences():
+    rng = np.random.default_rng(1)
+    counts, weights, d_y = (
+        rng.integers(0, 9, (6, 3)) * 1.0,
+        rng.normal(size=3),
+        rng.normal(size=(6, 3)),
+    )
+    counts[2] = 0
+    y = reference.shares(counts, weights)
+    np.testing.assert_array_equal(y[2], 0)
+    np.testing.assert_allclose(np.delete(y, 2, 0).sum(axis=1), 1, rtol=1e-6)
+    gradient, direction = reference.shares_adjoint(d_y, counts, y, weights), rng.normal(size=3)
+    numeric = central(lambda w: reference.shares(counts, w), weights, d_y, direction)
+    assert numeric == pytest.approx(np.sum(gradient * direction), rel=1e-6)
+
+
+@pytest.mark.parametrize("kernels", forms("gate", "cpu", "emulator", "gpu"))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("n", "s"), [(0, 3), (1, 1), (9, 2), (700, 8)])
+def test_shares_of_fast_forms_equal_numpy(kernels, n, s, dtype):
+    rng = np.random.default_rng(2)
+    counts, weights = rng.integers(0, 40, (n, s)).astype(dtype), 1 + rng.random(s).astype(dtype)
+    d_y, y = rng.normal(size=(n, s)).astype(dtype), reference.shares(counts, weights)
+    np.testing.assert_allclose(
+        kernels.shares(counts, weights), y, rtol=8 * np.finfo(dtype).eps, strict=True
+    )
+    found = kernels.shares_adjoint(d_y, counts, y, weights)
+    wanted = reference.shares_adjoint(d_y, counts, y, weights)
+    assert (found.shape, found.dtype) == ((s,), dtype)
+    # a sum of n terms of about unit size in another order
+    np.testing.assert_allclose(found, wanted, atol=16 * np.finfo(dtype).eps * max(n, 1))
+
+
 @pytest.mark.parametrize("kernels", forms("gate"))
 def test_softmax_of_extremes(kernels):
     x = np.array([[1000, 0, -1000], [-1000, -1000, -1000]], np.float32)

@@ -35,6 +35,28 @@ def test_affine_adjoint_by_central_differences():
     directional(reference.affine, (x, weight, bias), gradients, d_y, rng)
 
 
+def test_gram_adjoint_by_central_differences():
+    rng = np.random.default_rng(6)
+    x, d_y = rng.normal(size=(5, 3)), rng.normal(size=(3, 3))  # d_y is not symmetric
+    gradient = reference.gram_adjoint(d_y, x)
+    directional(reference.gram, (x,), (gradient,), d_y, rng)
+
+
+@FAST
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("n", "a"), [(0, 3), (1, 1), (33, 5), (200, 64), (1300, 17)])
+def test_gram_of_fast_forms_equals_numpy(kernels, n, a, dtype):
+    rng = np.random.default_rng(7)
+    x, d_y = rng.normal(size=(n, a)).astype(dtype), rng.normal(size=(a, a)).astype(dtype)
+    bound = 4 * np.finfo(dtype).eps * max(n, a)
+    for found, wanted in (
+        (kernels.gram(x), reference.gram(x)),
+        (kernels.gram_adjoint(d_y, x), reference.gram_adjoint(d_y, x)),
+    ):
+        assert (found.shape, found.dtype) == (wanted.shape, dtype)
+        assert np.abs(found - wanted).max(initial=0) <= bound * np.abs(wanted).max(initial=1)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_activation_adjoint_by_central_differences(kind):
     rng = np.random.default_rng(1)

@@ -207,6 +207,29 @@ def test_nothing_to_draw(kernels):
         assert [len(part) for part in drawn] == [0, 0, 0]
 
 
+@FORMS
+@pytest.mark.parametrize("users", [[], [2], [4, 0, 3, 1], [1, 1], list(range(5)) * 130])
+def test_positives_are_all_that_the_users_have(kernels, users):
+    """In the users' order; more users than a block has threads, some of them without any."""
+    rows = [[0, 3, 4], [], [1], [2, 5], []]
+    indptr, indices = csr(rows)
+    wanted = [(user, item) for user in users for item in rows[user]]
+    users, n = np.array(users, np.int32), len(wanted)
+    for capacity in (None, n, n + 7):
+        found = kernels.positives(indptr, indices, users, capacity)
+        for part, number in zip(found, (0, 1), strict=True):
+            assert part.dtype == np.int32
+            np.testing.assert_array_equal(part[:n], [one[number] for one in wanted])
+            np.testing.assert_array_equal(part[n:], -1)
+            assert len(part) == (n if capacity is None else capacity)
+
+
+@pytest.mark.parametrize("kernels", forms("sample", "reference", "cpu"))
+def test_a_capacity_must_hold_all_positives(kernels):
+    with pytest.raises(ValueError, match="a batch of 2 positives exceeds the capacity of 1"):
+        kernels.positives(*csr([[0, 3]]), np.array([0], np.int32), 1)
+
+
 def test_caps_are_the_least_of_all_limits():
     degrees = np.array([[50, 50, 9, 50, 0], [50, 7, 50, 50, 9]], np.int32)
     set_degree = np.array([60, 60, 60, 3, 60], np.int32)

@@ -31,6 +31,12 @@ weighted_sum = Op("weighted_sum", _sum, _sum_adjoint)
 
 PAIRS = index_pairs(np.array([0, 1, -1, 0], np.int32), np.array([2, 3, -1, 3], np.int32), 4)
 
+
+def all_pairs(users, items, relation, **options):
+    """Of Gram matrices, which are symmetric."""
+    return ops.all_pairs(ops.gram(users), ops.gram(items), relation, **options)
+
+
 # name, operation on leaves, shapes of the leaves
 OPS = [
     ("add", ops.add, [(4, 3), (4, 3)], {}),
@@ -69,6 +75,12 @@ OPS = [
     ("normalise, smooth", ops.normalise, [(4, 3)], {"form": "smooth", "epsilon": 1e-3}),
     ("half_squares", ops.half_squares, [(4, 3)], {}),
     ("norm", ops.norm, [(4, 3)], {}),
+    ("scale_rows", ops.scale_rows, [(4, 3), (2, 4)], {"k": 1}),
+    ("gram", ops.gram, [(4, 3)], {}),
+    ("all_pairs", all_pairs, [(4, 3), (5, 3), (2, 3)], {"k": 1, "weight": 0.3}),
+    ("met_pairs", ops.met_pairs, [(5,)], {"weight": 0.3}),
+    ("shares", ops.shares, [(3,)], {"counts": np.array([[1.0, 0, 5], [0, 0, 0], [2, 2, 1]])}),
+    ("dropout", ops.dropout, [(4, 3)], {"rate": 0.4, "seed": 1, "step": 2}),
     ("penalty", ops.penalty, [(4, 3)], {"weights": np.array([0.5, 2.0, 0.0, 1.0])}),
 ]
 

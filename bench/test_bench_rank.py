@@ -5,11 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pkef_fast.kernels.rank import DotScorer, GatedScorer, InteractionScorer, cpu, reference
+from pkef_fast.kernels.rank import (
+    DotScorer,
+    ExpertsScorer,
+    GatedScorer,
+    InteractionScorer,
+    cpu,
+    reference,
+)
 
 D, K = 64, 3
 BLAS_USERS = 512  # a block's scores are 24 MB for Taobao; the whole product would be 0.7 GB
-KINDS = ("dot", "gated", "interaction")
+KINDS = ("dot", "gated", "interaction", "experts")
 
 
 def scorer(kind, dataset):
@@ -22,6 +29,9 @@ def scorer(kind, dataset):
     if kind == "dot":
         return DotScorer(normal(n_users, D), normal(n_items, D))
     logits = normal(n_users, K), normal(n_items, K)
+    if kind == "experts":  # three, on the concatenation of both sides
+        sides = normal(n_users, K * 2 * D), normal(n_items, K * 2 * D)
+        return ExpertsScorer(*sides, *logits, normal(2 * D), 0.1, 0.1, 300.0)
     if kind == "gated":
         scales = normal(n_users, K), normal(n_items, K)
         return GatedScorer(normal(n_users, D), normal(n_items, D), *logits, *scales)

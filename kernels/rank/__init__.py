@@ -1,17 +1,21 @@
 """rank: full ranking of all items for users, without ever forming U × I.
 
 Scores of user u and item v (U users, I items, K behaviours; own behaviour in slot 0 of the gate; m
-is the scorer's `score_scale`, t its `projection_scale`):
+is the scorer's `score_scale`, t its `projection_scale`; n experts of w columns):
 
     DotScorer           s = ⟨left_u, right_v⟩
     GatedScorer         s = ⟨left_u, right_v⟩ · Σ_j g_j·user_scale_uj·item_scale_vj
     InteractionScorer   s = m·S·(g_0 + t·Σ_{j>0} g_j·cos(q^j, q^own)), S = Σ over d of q^own,
                         q^j = Zu^j ∘ Zv^j, cos(a,b) = ⟨a,b⟩ / (√(⟨a,a⟩ + ε)·√(⟨b,b⟩ + ε)), ε = 1e-12
+    ExpertsScorer       s = m·(Σ_j g_j·Σ_a tower_a·LReLU(left_uj + right_vj)_a + offset)
     RowsScorer          s = rows_uv, for models that score all items of a block of users at once
 
 with g = softmax_j(user_logits_u + item_logits_v). The first is for every plain dot product; the
 second is the official PME (each side projection is a multiple of the own row, so its expert is one
-number a node), the third the paper's (Eq. 4, 5, 15).
+number a node), the third the paper's (Eq. 4, 5, 15). The fourth is that of mixtures whose first
+layers are split into the two sides (`experts`): LReLU(x) = slope·x + (1 − slope)·max(x, 0) and
+max(a + b, 0) = b + max(a, −b), so that all but Σ_a tower_a·max(left, −right)_a is one number a node
+and expert, and a column costs a pair a maximum and a multiply-add.
 
 Entry points (reference.py and cpu.py have the same)
 ----------------------------------------------------
@@ -88,13 +92,30 @@ class InteractionScorer(NamedTuple):
     score_scale: float
 
 
+class ExpertsScorer(NamedTuple):
+    """A mixture of n one-layer networks; see the contract above.
+
+    left (U, n·w), right (I, n·w): the first layers' halves, expert after expert; user_logits (U, n)
+    and item_logits (I, n) of the gate, zeros where one expert has none; tower (w,).
+    """
+
+    left: np.ndarray
+    right: np.ndarray
+    user_logits: np.ndarray
+    item_logits: np.ndarray
+    tower: np.ndarray
+    offset: float
+    slope: float
+    score_scale: float
+
+
 class RowsScorer(NamedTuple):
     """s = rows_uv; rows (U, I)."""
 
     rows: np.ndarray
 
 
-Scorer = DotScorer | GatedScorer | InteractionScorer | RowsScorer
+Scorer = DotScorer | GatedScorer | InteractionScorer | ExpertsScorer | RowsScorer
 
 
 def slots(n_behaviors: int, own: int) -> list[int]:
@@ -155,6 +176,10 @@ def finite(scorer: Scorer) -> bool:
         product = largest[0] * largest[1]
         size = scorer.item_tables.shape[2] * max(product * product, product * len(largest))
         factors = [abs(scorer.projection_scale) + 1, abs(scorer.score_scale)]
+    elif isinstance(scorer, ExpertsScorer):
+        size = scorer.tower.shape[0] * (largest[0] + largest[1]) * largest[4]
+        size += abs(scorer.offset)
+        factors = [abs(scorer.slope) + 2, abs(scorer.score_scale)]
     else:
         size = scorer.right.shape[1] * largest[0] * largest[1]
         factors = largest[4:]

@@ -7,6 +7,7 @@ Every score here is made of inner products of a row of the user with a row of th
                         B = exp(b − max b) of the item,
                         s = ⟨L,R⟩ · ⟨A∘c_u, B∘c_v⟩ / ⟨A,B⟩
     InteractionScorer   ⟨q^j,q^own⟩ = ⟨Zu^j∘Zu^own, Zv^j∘Zv^own⟩ and |q^j|² = ⟨(Zu^j)²,(Zv^j)²⟩
+    ExpertsScorer       Σ_a tower_a·max(left_ua, −right_va) in place of a product: see the contract
 
 So the launcher lays out one row of features a user and one an item (`_features`), and a matrix
 product in tiles does nearly all the work. Item tiles stay in L1 while a chunk of users passes.
@@ -20,10 +21,20 @@ import numba as nb
 import numpy as np
 
 from ..buffers import LINE
-from ..jit import parallel, serial
+from ..jit import inlined, parallel, serial
 from ..select import at_least, nth_largest
 from ..simd import above, load, lowest, spread_over
-from . import EPSILON, DotScorer, GatedScorer, RowsScorer, check_items, float_type, n_items, slots
+from . import (
+    EPSILON,
+    DotScorer,
+    ExpertsScorer,
+    GatedScorer,
+    RowsScorer,
+    check_items,
+    float_type,
+    n_items,
+    slots,
+)
 
 __all__ = ["ranks", "scores", "survey", "top_k"]
 
@@ -34,7 +45,7 @@ CHUNK = TILE  # users of a task; no more than TILE, for their held-out items mak
 HALVINGS = 12  # of the range of scores in search of a floor
 SLAB = 8192  # users whose features are laid out at a time: bounds the memory
 
-DOT, GATED, INTERACTION, ROWS = 0, 1, 2, 3
+DOT, GATED, INTERACTION, ROWS, EXPERTS = 0, 1, 2, 3, 4
 SCORES, RANKS, TOP = 0, 1, 2
 
 # No reassociation: an item's score must not depend on its place in a tile.
@@ -59,6 +70,18 @@ def _features(scorer, side, rows):
         vectors, logits, scale = (scorer[2 * part + side][rows] for part in range(3))
         weights = _weights(logits)
         return [vectors, weights * scale, weights], [logits, scale]
+    if isinstance(scorer, ExpertsScorer):
+        sums, logits = scorer[side][rows], scorer[2 + side][rows]
+        experts = sums.reshape(*logits.shape, len(scorer.tower))
+        # Row by row, not a matrix product: a row's bits must not depend on the others.
+        linear = np.sum(experts * scorer.tower, axis=2)
+        if side == 0:
+            linear *= sums.dtype.type(scorer.slope)
+        else:
+            linear += sums.dtype.type(scorer.offset)
+            experts = -experts
+        linear *= sums.dtype.type(scorer.score_scale)
+        return [*experts.transpose(1, 0, 2), _weights(logits)], [logits, linear]
     own, *others = (scorer[side][j][rows] for j in slots(len(scorer[side]), scorer.own))
     logits = scorer[3 + side][rows]
     along = [own * other for other in others]
@@ -125,6 +148,53 @@ def _multiply(left, width, first, last, panel, out):
             out[j + 3 * TILE] = out[j + 3 * TILE] + d0 * y0 + d1 * y1 + d2 * y2 + d3 * y3
 
 
+@inlined(fastmath=EXACT)
+def _larger(a, b):
+    return a if a > b else b
+
+
+@serial(fastmath=EXACT)
+def _maxima(left, width, first, last, tower, panel, out):
+    """out (BLOCK·TILE,) = Σ_a tower_a·max(left_a, panel_a) over features first…last, as above."""
+    for j in range(BLOCK * TILE):
+        out[j] = 0
+    for a in range(first, last, UNROLL):
+        y = panel[a * TILE : (a + UNROLL) * TILE]
+        t = a - first
+        t0, t1, t2, t3 = tower[t], tower[t + 1], tower[t + 2], tower[t + 3]
+        for u in range(BLOCK):
+            b = a + u * width
+            b0, b1, b2, b3 = left[b], left[b + 1], left[b + 2], left[b + 3]
+            row = out[u * TILE : (u + 1) * TILE]
+            for j in range(TILE):
+                row[j] = (
+                    row[j]
+                    + t0 * _larger(b0, y[j])
+                    + t1 * _larger(b1, y[j + TILE])
+                    + t2 * _larger(b2, y[j + 2 * TILE])
+                    + t3 * _larger(b3, y[j + 3 * TILE])
+                )
+
+
+@serial(fastmath=EXACT)
+def _mixed(left, at, panel, n_slots, products, out):
+    """out = Σ_j A_j·B_j·(linear parts and maximum) / ⟨A,B⟩ of one user; A, B start at `at`."""
+    size = BLOCK * TILE
+    linear = at + (n_slots + UNROLL - 1) // UNROLL * UNROLL + n_slots
+    for j in range(TILE):
+        out[j] = 0
+    for slot in range(n_slots):
+        weight, own = left[at + slot], left[linear + slot]
+        b = panel[(at + slot) * TILE : (at + slot + 1) * TILE]
+        others = panel[(linear + slot) * TILE : (linear + slot + 1) * TILE]
+        maximum = products[slot * size : slot * size + TILE]
+        for j in range(TILE):
+            out[j] += weight * b[j] * (own + others[j] + maximum[j])
+    total = products[n_slots * size : n_slots * size + TILE]
+    for j in range(TILE):
+        out[j] /= total[j]
+
+
 @serial(fastmath=EXACT)
 def _gated(products, out):
     """out = ⟨L,R⟩ · ⟨A∘c_u, B∘c_v⟩ / ⟨A,B⟩."""
@@ -171,6 +241,9 @@ def _exact(kind, left, panel, bounds, n_slots, projection_scale, score_scale, pr
         if kind == GATED:
             scale = logits + n_slots + slot
             share = left[scale] * panel[scale * TILE + j]
+        elif kind == EXPERTS:
+            linear = logits + n_slots + slot
+            share = left[linear] + panel[linear * TILE + j] + products[slot * size + j]
         elif slot:
             epsilon = left.dtype.type(EPSILON)
             length = np.sqrt(products[n_slots * size + j] + epsilon)
@@ -178,12 +251,23 @@ def _exact(kind, left, panel, bounds, n_slots, projection_scale, score_scale, pr
             share = projection_scale * (products[slot * size + j] / length)
         total += weight
         mixed += weight * share
-    return score_scale * products[j] * (mixed / total)
+    return mixed / total if kind == EXPERTS else score_scale * products[j] * (mixed / total)
 
 
 @serial()
 def _tile(
-    kind, left, width, panel, bounds, n_slots, projection_scale, score_scale, tiny, products, out
+    kind,
+    left,
+    width,
+    panel,
+    bounds,
+    n_slots,
+    tower,
+    projection_scale,
+    score_scale,
+    tiny,
+    products,
+    out,
 ):
     """Scores out (BLOCK·TILE,) of a block of users and a tile of items."""
     size = BLOCK * TILE
@@ -193,9 +277,22 @@ def _tile(
         return
     for g in range(n_products):
         part = products[g * size : (g + 1) * size]
-        _multiply(left, width, bounds[g], bounds[g + 1], panel, part)
+        if kind == EXPERTS and g < n_slots:
+            _maxima(left, width, bounds[g], bounds[g + 1], tower, panel, part)
+        else:
+            _multiply(left, width, bounds[g], bounds[g + 1], panel, part)
     if kind == GATED:
         _gated(products, out)
+    elif kind == EXPERTS:
+        for u in range(BLOCK):
+            _mixed(
+                left[u * width : (u + 1) * width],
+                bounds[n_slots],
+                panel,
+                n_slots,
+                products[u * TILE :],
+                out[u * TILE : (u + 1) * TILE],
+            )
     else:
         for u in range(BLOCK):
             _interaction(
@@ -336,6 +433,7 @@ def _sweep(
     right,
     bounds,
     n_slots,
+    tower,
     projection_scale,
     score_scale,
     tiny,
@@ -389,6 +487,7 @@ def _sweep(
                     panel,
                     bounds,
                     n_slots,
+                    tower,
                     projection_scale,
                     score_scale,
                     tiny,
@@ -413,6 +512,7 @@ def _sweep(
                         right[tile],
                         bounds,
                         n_slots,
+                        tower,
                         projection_scale,
                         score_scale,
                         tiny,
@@ -481,7 +581,17 @@ def _parts(scorer):
         return DOT, 0, 1.0, 1.0
     if isinstance(scorer, GatedScorer):
         return GATED, scorer.user_logits.shape[1], 1.0, 1.0
+    if isinstance(scorer, ExpertsScorer):
+        return EXPERTS, scorer.user_logits.shape[1], 1.0, scorer.score_scale
     return INTERACTION, scorer.user_logits.shape[1], scorer.projection_scale, scorer.score_scale
+
+
+def _tower(scorer, dtype):
+    """Factors of the maxima, a whole number of UNROLLs; empty where a scorer has none."""
+    if not isinstance(scorer, ExpertsScorer):
+        return np.empty(0, dtype)
+    factor = dtype.type(scorer.score_scale * (1 - scorer.slope))
+    return np.pad(factor * scorer.tower, (0, -len(scorer.tower) % UNROLL))
 
 
 def _run(use, scorer, users, items, seen_indptr, seen_indices, asked, rank, tied, values, best):
@@ -492,6 +602,7 @@ def _run(use, scorer, users, items, seen_indptr, seen_indices, asked, rank, tied
     dtype = float_type(scorer)
     layout, right = _tiles(scorer, total)
     kind, n_slots, projection_scale, score_scale = _parts(scorer)
+    tower = _tower(scorer, dtype)
     # Far above the smallest normal number, so that what underflows in ⟨A,B⟩ is below 1e-12 of it.
     tiny = np.sqrt(np.finfo(dtype).tiny) * np.finfo(dtype).eps
     for first in range(0, len(users), SLAB):
@@ -505,6 +616,7 @@ def _run(use, scorer, users, items, seen_indptr, seen_indices, asked, rank, tied
             right,
             layout.bounds,
             n_slots,
+            tower,
             dtype.type(projection_scale),
             dtype.type(score_scale),
             dtype.type(tiny),

@@ -13,7 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..cuda import C_TYPES, Instance, Launchers, ceil_div
-from . import DotScorer, GatedScorer, RowsScorer, Scorer, check_items, float_type, n_items
+from . import (
+    DotScorer,
+    ExpertsScorer,
+    GatedScorer,
+    RowsScorer,
+    Scorer,
+    check_items,
+    float_type,
+    n_items,
+)
 
 SOURCE = Path(__file__).with_name("rank.cu")
 
@@ -22,7 +31,7 @@ THREADS = 256
 SIDE = 16
 DEPTH = 8
 USERS_BY_WARP = 8
-KINDS = ("DOT", "GATED", "INTERACTION")
+KINDS = ("DOT", "GATED", "INTERACTION", "EXPERTS")
 
 # Users whose features are laid out at a time: 8 MB of them with d = 64 and one product.
 USERS = 16384
@@ -63,6 +72,7 @@ class _Plan(NamedTuple):
     projection_scale: float
     score_scale: float
     n_items: int
+    tower: Any  # (depth,) with its factors and zeros; None where a scorer has none
     items: Any  # features (width, stride)
 
 
@@ -74,8 +84,13 @@ class Form(Launchers):
 
     def _features(self, plan, scorer, side, rows, count):
         """Columns (width, stride) of users (side 0) or items (side 1)."""
+        tower, linear = None, (0.0, 0.0, 1.0)  # factor, shift and sign of EXPERTS
         if plan.kind == "INTERACTION":
             vectors, logits, scale = scorer[side], scorer[3 + side], None
+        elif plan.kind == "EXPERTS":
+            vectors, logits, scale, tower = scorer[side], scorer[2 + side], None, scorer.tower
+            m = scorer.score_scale
+            linear = (m, m * scorer.offset, -1.0) if side else (m * scorer.slope, 0.0, 1.0)
         else:
             vectors = scorer[side]
             logits, scale = scorer[2 + side : 6 : 2] if plan.kind == "GATED" else (None, None)
@@ -99,6 +114,8 @@ class Form(Launchers):
                 np.int32(plan.depth),
                 np.int32(plan.n_slots),
                 np.int32(plan.own),
+                tower,
+                *map(plan.dtype.type, linear),
                 out,
             ),
         )
@@ -109,11 +126,19 @@ class Form(Launchers):
         depth = ceil_div(d, DEPTH) * DEPTH
         own, projection_scale, score_scale, n_slots = 0, 1.0, 1.0, 0
         vectors = 2  # of 16 bytes: the accumulators of a thread along either side
+        tower = None
         if isinstance(scorer, DotScorer):
             kind, width = "DOT", depth
         elif isinstance(scorer, GatedScorer):
             kind, n_slots = "GATED", scorer.user_logits.shape[1]
             width = depth + 2 * n_slots
+        elif isinstance(scorer, ExpertsScorer):
+            kind, n_slots, vectors = "EXPERTS", scorer.user_logits.shape[1], 1
+            d = len(scorer.tower)
+            depth = ceil_div(d, DEPTH) * DEPTH
+            width = (depth + 2) * n_slots
+            tower = self.xp.zeros(depth, dtype)
+            tower[:d] = scorer.tower * dtype.type(scorer.score_scale * (1 - scorer.slope))
         else:
             kind, n_slots, vectors = "INTERACTION", scorer.user_logits.shape[1], 1
             width = (2 * depth + 1) * n_slots
@@ -135,6 +160,7 @@ class Form(Launchers):
             projection_scale,
             score_scale,
             total,
+            tower,
             None,
         )
         return plan._replace(items=self._features(plan, scorer, 1, None, total))
@@ -145,6 +171,7 @@ class Form(Launchers):
             np.int32(plan.items.shape[1]),
             np.int32(plan.depth),
             np.int32(plan.n_slots),
+            plan.tower,
             plan.dtype.type(plan.projection_scale),
             plan.dtype.type(plan.score_scale),
         )

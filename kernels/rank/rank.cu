@@ -15,20 +15,20 @@ constexpr int DEPTH = 8;      // features of a slice in shared memory
 constexpr int DIGITS = 256;   // of the radix select, one a thread
 constexpr int MIN_BLOCKS = 2; // of an SM, so 128 registers: ptxas would rather spill a few
 
-enum Kind { DOT, GATED, INTERACTION };
+enum Kind { DOT, GATED, INTERACTION, EXPERTS };
 enum Use { SCORES, RANKS };
 
 template <typename T>
 constexpr T EPSILON = T(1e-12);
 
 // Blocks of an SM that a sweep asks for: none (0) in float, where ptxas finds its best, and one in
-// double, where it would else spill on sm_120.
-template <typename T>
-constexpr int SWEEP_BLOCKS = sizeof(T) == 8 ? 1 : 0;
+// double and for experts, where it would else spill on sm_120.
+template <typename T, int KIND>
+constexpr int SWEEP_BLOCKS = sizeof(T) == 8 || KIND == EXPERTS ? 1 : 0;
 
 // Users (and items) of a thread: as many as the accumulators of a kind leave registers for.
 template <typename T, int KIND>
-constexpr int MICRO = (KIND == INTERACTION ? 16 : 32) / int(sizeof(T));
+constexpr int MICRO = (KIND == INTERACTION || KIND == EXPERTS ? 16 : 32) / int(sizeof(T));
 
 __device__ __forceinline__ float fused(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 __device__ __forceinline__ double fused(double a, double b, double c) { return __fma_rn(a, b, c); }
@@ -64,25 +64,32 @@ __device__ __forceinline__ T cosine_share(T projection_scale, T along, T own_squ
 }
 
 // Where a column's parts start: products of `depth` features each (d and zeros up to a multiple of
-// DEPTH), then a value a slot: logits in units of log 2, and for GATED the scales.
+// DEPTH), then a value a slot: logits in units of log 2, for GATED the scales, for EXPERTS what is
+// linear in the side.
 //     DOT          the vector
 //     GATED        the vector
 //     INTERACTION  Z^own; Z^own∘Z^j of the other slots; (Z^j)² of all slots
+//     EXPERTS      left, or −right, of each slot's expert: not multiplied, the larger counts
 struct Columns {
     int depth, n_slots;
-    __device__ int products(int kind) const { return kind == INTERACTION ? 2 * n_slots : 1; }
+    __device__ int products(int kind) const {
+        return kind == INTERACTION ? 2 * n_slots : kind == EXPERTS ? n_slots : 1;
+    }
     __device__ int logit(int kind, int slot) const { return products(kind) * depth + slot; }
-    __device__ int scale(int slot) const { return depth + n_slots + slot; }
+    __device__ int scale(int kind, int slot) const { return logit(kind, n_slots + slot); }
+    __device__ int expert(int slot) const { return slot * depth; }
     __device__ int along(int slot) const { return slot * depth; }
     __device__ int square(int slot) const { return (n_slots + slot) * depth; }
 };
 
 // out (width, stride): columns of the rows `rows`, or of all rows where null; those from `count` on
-// repeat the last one.
+// repeat the last one. EXPERTS: vectors times `sign`, and what is linear is factor·⟨tower,vector⟩ +
+// shift.
 template <typename T>
 __global__ void __launch_bounds__(THREADS)
 features(int kind, const T* vectors, const T* logits, const T* scale, const int* rows, int count,
-         int stride, int table_rows, int d, int depth, int n_slots, int own, T* out) {
+         int stride, int table_rows, int d, int depth, int n_slots, int own, const T* tower, T factor,
+         T shift, T sign, T* out) {
     const int column = blockIdx.x * THREADS + threadIdx.x, feature = blockIdx.y;
     if (column >= stride) return;
     const int at = min(column, count - 1), row = rows ? rows[at] : at;
@@ -96,7 +103,9 @@ features(int kind, const T* vectors, const T* logits, const T* scale, const int*
                 const int j = slot == 0 ? own : slot <= own ? slot - 1 : slot;
                 return vectors[(int64(j) * table_rows + row) * d + a];
             };
-            if (kind != INTERACTION)
+            if (kind == EXPERTS)
+                value = sign * vectors[(int64(row) * n_slots + part) * d + a];
+            else if (kind != INTERACTION)
                 value = vectors[int64(row) * d + a];
             else if (part == 0)
                 value = table(0);
@@ -107,8 +116,15 @@ features(int kind, const T* vectors, const T* logits, const T* scale, const int*
         }
     } else {
         const int slot = feature - products * depth;
-        value = slot < n_slots ? logits[row * n_slots + slot] * T(1.4426950408889634074)
-                               : scale[row * n_slots + slot - n_slots];
+        if (slot < n_slots) {
+            value = logits[row * n_slots + slot] * T(1.4426950408889634074);
+        } else if (kind == EXPERTS) {
+            const T* vector = vectors + (int64(row) * n_slots + slot - n_slots) * d;
+            for (int a = 0; a < d; ++a) value = fused(tower[a], vector[a], value);
+            value = fused(factor, value, shift);
+        } else {
+            value = scale[row * n_slots + slot - n_slots];
+        }
     }
     out[int64(feature) * stride + column] = value;
 }
@@ -125,14 +141,27 @@ __device__ __forceinline__ T pair_product(const T* user, const T* item, int user
     return total;
 }
 
+// Σ_a tower_a·max(user_a, item_a) over an expert's features.
+template <typename T>
+__device__ __forceinline__ T pair_maxima(const T* user, const T* item, int user_stride,
+                                         int item_stride, int first, int depth, const T* tower) {
+    T total = 0;
+#pragma unroll 4
+    for (int a = 0; a < depth; ++a) {
+        const T x = user[int64(first + a) * user_stride], y = item[int64(first + a) * item_stride];
+        total = fused(tower[a], max(x, y), total);
+    }
+    return total;
+}
+
 // Score of the user and the item whose columns start at `user` and `item`.
 template <typename T, int KIND>
 __device__ T pair_score(const T* user, const T* item, int user_stride, int item_stride,
-                        Columns columns, T projection_scale, T score_scale) {
+                        Columns columns, const T* tower, T projection_scale, T score_scale) {
     const auto product = [&](int first) {
         return pair_product(user, item, user_stride, item_stride, first, columns.depth);
     };
-    const T dot = product(0);
+    const T dot = KIND == EXPERTS ? T(0) : product(0);
     if (KIND == DOT) return dot;
     const auto user_at = [&](int feature) { return user[int64(feature) * user_stride]; };
     const auto item_at = [&](int feature) { return item[int64(feature) * item_stride]; };
@@ -147,13 +176,17 @@ __device__ T pair_score(const T* user, const T* item, int user_stride, int item_
     for (int slot = 0; slot < columns.n_slots; ++slot) {
         T share = 1;
         if (KIND == GATED)
-            share = user_at(columns.scale(slot)) * item_at(columns.scale(slot));
+            share = user_at(columns.scale(KIND, slot)) * item_at(columns.scale(KIND, slot));
+        else if (KIND == EXPERTS)
+            share = plus(plus(user_at(columns.scale(KIND, slot)), item_at(columns.scale(KIND, slot))),
+                         pair_maxima(user, item, user_stride, item_stride, columns.expert(slot),
+                                     columns.depth, tower));
         else if (slot)
             share = cosine_share(projection_scale, product(columns.along(slot)), own_square,
                                  product(columns.square(slot)));
         mixture.add(logit(slot), top, share);
     }
-    return mixture.of(score_scale * dot);
+    return mixture.of(KIND == EXPERTS ? T(1) : score_scale * dot);
 }
 
 // ---- a tile of users and items ---------------------------------------------------------------------
@@ -186,11 +219,12 @@ struct Tile {
 };
 
 // out = inner products over features first … first + depth, in slices that are loaded while the one
-// before is multiplied. users and items start at the tile's first column. Whole blocks call.
-template <typename T, int N>
+// before is multiplied; with a tower, its products with the larger of the two. users and items start
+// at the tile's first column. Whole blocks call.
+template <typename T, int N, bool MAXIMA = false>
 __device__ __forceinline__ void multiply(const T* users, const T* items, int user_stride,
                                          int item_stride, int first, int depth, Tile<T, N>& tile,
-                                         T (&out)[N][N]) {
+                                         T (&out)[N][N], const T* tower = nullptr) {
     constexpr int V = 16 / sizeof(T), WIDTH = SIDE * N, VECTORS = DEPTH * WIDTH / V;
     static_assert(VECTORS <= THREADS, "a thread loads one vector of a slice");
     const bool loads = threadIdx.x < VECTORS;
@@ -222,10 +256,13 @@ __device__ __forceinline__ void multiply(const T* users, const T* items, int use
             T u[N], v[N];
             load_share<T, N>(tile.left[buffer][k], y, u);
             load_share<T, N>(tile.right[buffer][k], x, v);
+            const T t = MAXIMA ? tower[a + k] : T(0);
 #pragma unroll
             for (int i = 0; i < N; ++i)
 #pragma unroll
-                for (int j = 0; j < N; ++j) out[i][j] = fused(u[i], v[j], out[i][j]);
+                for (int j = 0; j < N; ++j)
+                    out[i][j] = MAXIMA ? fused(t, max(u[i], v[j]), out[i][j])
+                                       : fused(u[i], v[j], out[i][j]);
         }
         if (more) keep(buffer ^ 1);
         __syncthreads();
@@ -235,9 +272,9 @@ __device__ __forceinline__ void multiply(const T* users, const T* items, int use
 // The thread's scores in a tile; users and items start at the tile's first column.
 template <typename T, int KIND, int N>
 __device__ __forceinline__ void tile_scores(const T* users, const T* items, int user_stride,
-                                            int item_stride, Columns columns, T projection_scale,
-                                            T score_scale,
-                                            Tile<T, N>& tile, T (&score)[N][N]) {
+                                            int item_stride, Columns columns, const T* tower,
+                                            T projection_scale, T score_scale, Tile<T, N>& tile,
+                                            T (&score)[N][N]) {
     const int x = threadIdx.x % SIDE, y = threadIdx.x / SIDE, n_slots = columns.n_slots;
     const auto user_at = [&](int feature, int i) {
         return users[int64(feature) * user_stride + place<T>(i, y)];
@@ -245,12 +282,7 @@ __device__ __forceinline__ void tile_scores(const T* users, const T* items, int 
     const auto item_row = [&](int feature, T(&out)[N]) {
         load_share<T, N>(items + int64(feature) * item_stride, x, out);
     };
-    if (KIND == INTERACTION) {
-        // Slot after slot, so that no more than five numbers a pair are alive.
-        T own_square[N][N], top[N][N];
-        Mixture<T> mixture[N][N];
-        multiply<T, N>(users, items, user_stride, item_stride, columns.square(0), columns.depth, tile,
-                       own_square);
+    const auto largest_logits = [&](T(&top)[N][N]) {
         for (int slot = 0; slot < n_slots; ++slot) {
             T b[N];
             item_row(columns.logit(KIND, slot), b);
@@ -264,6 +296,41 @@ __device__ __forceinline__ void tile_scores(const T* users, const T* items, int 
                 }
             }
         }
+    };
+    if (KIND == EXPERTS) {
+        // Slot after slot, so that no more than four numbers a pair are alive.
+        T top[N][N];
+        Mixture<T> mixture[N][N];
+        largest_logits(top);
+        for (int slot = 0; slot < n_slots; ++slot) {
+            T b[N], linear[N];
+            multiply<T, N, true>(users, items, user_stride, item_stride, columns.expert(slot),
+                                 columns.depth, tile, score, tower);
+            item_row(columns.logit(KIND, slot), b);
+            item_row(columns.scale(KIND, slot), linear);
+#pragma unroll
+            for (int i = 0; i < N; ++i) {
+                const T a = user_at(columns.logit(KIND, slot), i);
+                const T own = user_at(columns.scale(KIND, slot), i);
+#pragma unroll
+                for (int j = 0; j < N; ++j)
+                    mixture[i][j].add(plus(a, b[j]), top[i][j],
+                                      plus(plus(own, linear[j]), score[i][j]));
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < N; ++i)
+#pragma unroll
+            for (int j = 0; j < N; ++j) score[i][j] = mixture[i][j].of(T(1));
+        return;
+    }
+    if (KIND == INTERACTION) {
+        // Slot after slot, so that no more than five numbers a pair are alive.
+        T own_square[N][N], top[N][N];
+        Mixture<T> mixture[N][N];
+        multiply<T, N>(users, items, user_stride, item_stride, columns.square(0), columns.depth, tile,
+                       own_square);
+        largest_logits(top);
         for (int slot = 0; slot < n_slots; ++slot) {
             T share[N][N], b[N];
             if (slot) {
@@ -309,9 +376,9 @@ __device__ __forceinline__ void tile_scores(const T* users, const T* items, int 
             }
         }
         for (int slot = 0; slot < n_slots; ++slot) {
-            const T a = user_at(columns.logit(KIND, slot), i), c = user_at(columns.scale(slot), i);
+            const T a = user_at(columns.logit(KIND, slot), i), c = user_at(columns.scale(KIND, slot), i);
             item_row(columns.logit(KIND, slot), b);
-            item_row(columns.scale(slot), scale);
+            item_row(columns.scale(KIND, slot), scale);
 #pragma unroll
             for (int j = 0; j < N; ++j) mixture[j].add(plus(a, b[j]), top[j], c * scale[j]);
         }
@@ -330,11 +397,10 @@ __device__ __forceinline__ bool before(T score, T own) {
 // scores (n_users, n_items). RANKS: counts, over all items, of what comes before each user's own item
 // and of what ties with it, that item and the seen ones included; `settle` takes those away.
 template <typename T, int KIND, int USE>
-__global__ void __launch_bounds__(THREADS, SWEEP_BLOCKS<T>)
+__global__ void __launch_bounds__(THREADS, SWEEP_BLOCKS<T, KIND>)
 sweep(const T* users, const T* items, int n_users, int n_items, int user_stride, int item_stride,
-      int depth, int n_slots, T projection_scale, T score_scale, int tiles, T* scores, const T* own,
-      const int* own_item,
-      int* rank, int* tied) {
+      int depth, int n_slots, const T* tower, T projection_scale, T score_scale, int tiles, T* scores,
+      const T* own, const int* own_item, int* rank, int* tied) {
     constexpr int N = MICRO<T, KIND>, WIDTH = SIDE * N, V = 16 / sizeof(T);
     __shared__ Tile<T, N> tile;
     const int x = threadIdx.x % SIDE, y = threadIdx.x / SIDE;
@@ -348,7 +414,7 @@ sweep(const T* users, const T* items, int n_users, int n_items, int user_stride,
     for (int first = blockIdx.y * tiles * WIDTH; first < stop; first += WIDTH) {
         T score[N][N];
         tile_scores<T, KIND, N>(users + first_user, items + first, user_stride, item_stride, columns,
-                                projection_scale, score_scale, tile, score);
+                                tower, projection_scale, score_scale, tile, score);
 #pragma unroll
         for (int i = 0; i < N; ++i) {
             const int u = first_user + place<T>(i, y);
@@ -399,12 +465,12 @@ sweep(const T* users, const T* items, int n_users, int n_items, int user_stride,
 template <typename T, int KIND>
 __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
 own_scores(const T* users, const T* items, const int* own_item, int n_users, int user_stride,
-           int item_stride, int depth, int n_slots, T projection_scale, T score_scale, T* own,
-           int* rank, int* tied) {
+           int item_stride, int depth, int n_slots, const T* tower, T projection_scale, T score_scale,
+           T* own, int* rank, int* tied) {
     const int u = blockIdx.x * THREADS + threadIdx.x;
     if (u >= n_users) return;
     own[u] = pair_score<T, KIND>(users + u, items + own_item[u], user_stride, item_stride,
-                                 Columns{depth, n_slots}, projection_scale, score_scale);
+                                 Columns{depth, n_slots}, tower, projection_scale, score_scale);
     rank[u] = tied[u] = 0;
 }
 
@@ -413,7 +479,8 @@ template <typename T, int KIND>
 __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
 settle(const T* users, const T* items, const int* user, const int* own_item, const T* own,
        const int* seen_indptr, const int* seen_indices, int n_users, int user_stride, int item_stride,
-       int depth, int n_slots, T projection_scale, T score_scale, int* rank, int* tied) {
+       int depth, int n_slots, const T* tower, T projection_scale, T score_scale, int* rank,
+       int* tied) {
     const int u = blockIdx.x * (THREADS / WARP) + threadIdx.x / WARP, lane = threadIdx.x % WARP;
     if (u >= n_users) return;
     const T mine = own[u];
@@ -427,7 +494,8 @@ settle(const T* users, const T* items, const int* user, const int* own_item, con
         const int v = seen_indices[e];
         if (v == item) continue;
         const T score = pair_score<T, KIND>(users + u, items + v, user_stride, item_stride,
-                                            Columns{depth, n_slots}, projection_scale, score_scale);
+                                            Columns{depth, n_slots}, tower, projection_scale,
+                                            score_scale);
         more += before(score, mine) || (score == mine && v < item);
         equal += score == mine;
     }

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import EPSILON, DotScorer, GatedScorer, RowsScorer, float_type, n_items, slots
+from . import (
+    EPSILON,
+    DotScorer,
+    ExpertsScorer,
+    GatedScorer,
+    RowsScorer,
+    float_type,
+    n_items,
+    slots,
+)
 
 __all__ = ["ranks", "scores", "survey", "top_k"]
 
@@ -28,6 +37,11 @@ def _user_scores(scorer, u):
     if isinstance(scorer, GatedScorer):
         shares = scorer.user_scale[u] * scorer.item_scale
         return _dot(scorer.left[u], scorer.right) * _dot(gate, shares)
+    if isinstance(scorer, ExpertsScorer):
+        dtype, width = scorer.left.dtype.type, len(scorer.tower)
+        x = (scorer.left[u] + scorer.right).reshape(*gate.shape, width)  # (I, n, w)
+        parts = _dot(np.where(x > 0, x, dtype(scorer.slope) * x), scorer.tower)
+        return dtype(scorer.score_scale) * (_dot(gate, parts) + dtype(scorer.offset))
     dtype = scorer.item_tables.dtype.type
     q = scorer.user_tables[:, u, None, :] * scorer.item_tables  # (K, I, d)
     q = q[slots(len(q), scorer.own)]

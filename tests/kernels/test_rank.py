@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pkef_fast.kernels.rank import (
     EPSILON,
     DotScorer,
+    ExpertsScorer,
     GatedScorer,
     InteractionScorer,
     RowsScorer,
@@ -26,7 +27,7 @@ from pkef_fast.kernels.rank import (
 
 EACH = pytest.mark.parametrize("kernels", forms("rank"))
 FAST = pytest.mark.parametrize("kernels", forms("rank", "cpu", "emulator", "gpu"))
-KINDS = ("dot", "gated", "interaction", "rows")
+KINDS = ("dot", "gated", "interaction", "experts", "rows")
 EACH_KIND = pytest.mark.parametrize("kind", KINDS)
 DTYPES = (np.float32, np.float64)
 
@@ -53,6 +54,17 @@ def scorer(kind, seed, n_users, n_items, d, k, dtype, spread=1.0):
             logits(n_items),
             normal(n_users, k),
             normal(n_items, k),
+        )
+    if kind == "experts":
+        return ExpertsScorer(
+            normal(n_users, k * d),
+            normal(n_items, k * d),
+            logits(n_users),
+            logits(n_items),
+            normal(d),
+            0.3,
+            0.1,
+            10.0,
         )
     return InteractionScorer(
         normal(k, n_users, d),
@@ -201,6 +213,11 @@ def test_fast_forms_equal_the_reference(kernels, seed, kind, n_users, n_items, d
     elif kind == "interaction":
         sizes = [abs(one.user_tables[:, u, None] * one.item_tables).sum(-1).max(0) for u in users]
         size = one.score_scale * np.array(sizes)
+    elif kind == "experts":
+        towers = np.tile(abs(one.tower), k)
+        ends = [abs(part) * towers for part in (one.left[users], one.right)]
+        largest = [part.reshape(len(part), k, d).sum(2).max(1, initial=0) for part in ends]
+        size = one.score_scale * (largest[0][:, None] + largest[1] + abs(one.offset))
     else:
         size = abs(one.left[users]) @ abs(one.right).T
     if kind == "gated":
@@ -344,7 +361,7 @@ def test_what_is_sure_to_be_finite(kind, dtype):
 
 @EACH
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("kind", ["gated", "interaction"])
+@pytest.mark.parametrize("kind", ["gated", "interaction", "experts"])
 @pytest.mark.parametrize("far", [200.0, 1000.0])
 def test_extreme_logits_give_the_exact_softmax(kernels, kind, dtype, far):
     """User and item agree, disagree, or cancel: one slot wins, or two share evenly."""
@@ -359,7 +376,11 @@ def test_extreme_logits_give_the_exact_softmax(kernels, kind, dtype, far):
     gap = (user_logits[:, None] + item_logits) @ [1, -1]
     first = np.where(gap > 0, 1.0, np.where(gap < 0, 0.0, 0.5))  # e^−200 is nothing beside 1
     exact = in_float64(one)
-    if kind == "gated":
+    if kind == "experts":
+        dots, sums = 1.0, (exact.left[:, None] + exact.right).reshape(4, 4, 2, 5)
+        activated = np.where(sums > 0, sums, exact.slope * sums)
+        shares = exact.score_scale * (activated @ exact.tower + exact.offset)
+    elif kind == "gated":
         dots = exact.left @ exact.right.T
         shares = exact.user_scale[:, None] * exact.item_scale
     else:

@@ -9,6 +9,7 @@ What some models need besides:
     linear, gate    dense maps, softmax and mixtures: fusion schemes and heads
     normalise       rows scaled to length one: CRGCN, GNMR
     attention       memory slots and attention over behaviours: GNMR
+    experts         gated mixtures: shared bottom, MMoE, PLE
     bce             labels in place of pairs: NeuMF, NMTR
     allpairs        the error over all pairs, without sampling: GHCF
     dropout         entries and edges left out at random: GHCF, MBGCN
@@ -39,6 +40,7 @@ OPERATIONS = (
     "propagate",
     "pairs",
     "pme",
+    "experts",
     "bpr",
     "bce",
     "allpairs",
@@ -88,6 +90,7 @@ class Kernels:
     propagate: Any
     pairs: Any
     pme: Any
+    experts: Any
     bpr: Any
     bce: Any
     allpairs: Any

@@ -27,6 +27,7 @@ from pkef_fast.data.dataset import Csr
 from pkef_fast.graph.adjacency import adjacency
 from pkef_fast.kernels import rank as rank_contract
 from pkef_fast.kernels.cuda import Pointers, launchers
+from pkef_fast.kernels.experts import Columns
 from pkef_fast.kernels.pairs.reference import compact, index_pairs
 from pkef_fast.kernels.sample import mix_of
 
@@ -156,6 +157,23 @@ def _ends(rng, n):
     return [left.astype(np.int32), right.astype(np.int32)]
 
 
+def experts(form, rng):
+    """A gated mixture over a batch with a heavy node."""
+    kernels = launchers()["experts"]
+    before, kernels.PIECES = kernels.PIECES, 2
+    try:
+        nodes, (left, right) = compact(_ends(rng, 160), 80)
+        ends, n_users = index_pairs(left, right, len(nodes)), int(np.sum(nodes < 30))
+        x, d_scores = draws(rng, len(nodes), 16), draws(rng, len(left))
+        both, gradients = (x[:n_users], x[n_users:]), draws(rng, 2, len(nodes), 16)
+        settings = (*both, draws(rng, 4), draws(rng, 1), ends, Columns(0, 1, 4, 2, 12), 0.1, 2.0)
+        _, saved = form.mixture(*settings)
+        d_users, d_items = gradients[0][:n_users].copy(), gradients[1][n_users:].copy()
+        form.mixture_adjoint(d_scores, *settings, saved, d_users, d_items)
+    finally:
+        kernels.PIECES = before
+
+
 def bpr(form, rng):
     """Two blocks of rows and of groups, some of the rows absent."""
     scores, present = draws(rng, 2200), rng.integers(-1, 2, 1100).astype(np.int32)
@@ -262,6 +280,9 @@ def rank(form, rng):
         rank_contract.DotScorer(left, right),
         rank_contract.GatedScorer(left, right, a, b, a, b),
         rank_contract.InteractionScorer(*tables, 1, a, b, 0.3, 2.0),
+        rank_contract.ExpertsScorer(
+            draws(rng, 20, 6), draws(rng, 140, 6), a, b, draws(rng, 3), 1.0, 0.1, 2.0
+        ),
         rank_contract.RowsScorer(draws(rng, 20, 140)),
     ):
         form.ranks(scorer, users, items, *seen)
@@ -275,6 +296,7 @@ EVERY: dict[str, Callable] = {
     "propagate": propagate,
     "pairs": pairs,
     "pme": pme,
+    "experts": experts,
     "bpr": bpr,
     "bce": bce,
     "allpairs": allpairs,

@@ -123,6 +123,12 @@ def _pair_scores(args, result) -> Moved:
     return Moved(2 * len(args["pairs"].left) * row, array_bytes(list(args.values()), result))
 
 
+def _mixture(args, result) -> Moved:
+    """Both ends' columns of every expert, for each pair; in the adjoint at either end."""
+    width = args["columns"].count * len(args["tower"]) * args["tower"].itemsize
+    return Moved(2 * len(args["pairs"].left) * width, array_bytes(list(args.values()), result))
+
+
 def _update(args, result) -> Moved:
     written = args["theta"], args["m"], args["v"]
     return Moved(0, array_bytes(list(args.values())) + array_bytes(written))
@@ -139,6 +145,8 @@ FORMULAS: dict[tuple[str, str], Callable[[Mapping[str, Any], Any], Moved]] = {
     ("pairs", "gather"): _rows_of_tables,
     ("pairs", "gather_adjoint"): _rows_to_tables,
     ("adam", "update"): _update,
+    ("experts", "mixture"): _mixture,
+    ("experts", "mixture_adjoint"): _mixture,
     **{
         (operation, f"{name}{adjoint}"): _pair_scores
         for operation, name in (

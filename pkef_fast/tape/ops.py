@@ -26,10 +26,11 @@ def _total(kernels, *gradients):
 
 
 def _concatenate(kernels, *parts):
-    widths = tuple(part.shape[1] for part in parts)
-    y, end = kernels.xp.empty((len(parts[0]), sum(widths)), parts[0].dtype), 0
+    """Side by side, along the last axis."""
+    widths = tuple(part.shape[-1] for part in parts)
+    y, end = kernels.xp.empty((*parts[0].shape[:-1], sum(widths)), parts[0].dtype), 0
     for part, width in zip(parts, widths, strict=True):  # a device can record assignments
-        y[:, end : end + width] = part
+        y[..., end : end + width] = part
         end += width
     return y, widths
 
@@ -37,7 +38,7 @@ def _concatenate(kernels, *parts):
 def _concatenate_adjoint(kernels, saved, needs, d_out):
     ends = list(itertools.accumulate(saved))
     pieces = zip([0, *ends], ends, strict=False)
-    return tuple(kernels.xp.ascontiguousarray(d_out[:, a:b]) for a, b in pieces)
+    return tuple(kernels.xp.ascontiguousarray(d_out[..., a:b]) for a, b in pieces)
 
 
 concatenate = Op("concatenate", _concatenate, _concatenate_adjoint)
@@ -875,3 +876,113 @@ def _dropout_adjoint(kernels, saved, needs, d_out):
 
 
 dropout = Op("dropout", _dropout, _dropout_adjoint)
+
+
+# ---- heads on coupled inputs: models/pkef/heads ------------------------------------------------
+
+
+def _couple(kernels, *tables, weights):
+    """Σ weight·table."""
+    return kernels.linear.total(*_weighed(kernels, tables, weights)), (weights,)
+
+
+def _weighed(kernels, tables, weights):
+    """Each table times its weight; the table itself where that is 1."""
+    return [x if w == 1 else x * x.dtype.type(w) for x, w in zip(tables, weights, strict=True)]
+
+
+def _couple_adjoint(kernels, saved, needs, d_out):
+    (weights,) = saved
+    return tuple(_weighed(kernels, [d_out] * len(weights), weights))
+
+
+couple = Op("couple", _couple, _couple_adjoint)
+
+
+def _affine_sides(kernels, x, weight, bias, *, n_users):
+    """[x_u ‖ x_v]·weight + bias by side: (x_u·W_a + bias, x_v·W_b) of the rows of users, items."""
+    d, affine = x.shape[1], kernels.linear.affine
+    expect(
+        len(weight) == 2 * d and weight.shape[1:] == bias.shape,
+        "affine_sides",
+        f"weight {weight.shape} and bias {bias.shape} do not fit two rows of {x.shape}",
+    )
+    left = affine(x[:n_users], weight[:d], bias)
+    return (left, affine(x[n_users:], weight[d:], None)), (x, weight, n_users)
+
+
+def _affine_sides_adjoint(kernels, saved, needs, d_left, d_right):
+    x, weight, n_users = saved
+    d, adjoint, stack = x.shape[1], kernels.linear.affine_adjoint, kernels.linear.stack
+    d_users, d_upper, d_bias = adjoint(d_left, x[:n_users], weight[:d], True, needs[0])
+    d_items, d_lower, _ = adjoint(d_right, x[n_users:], weight[d:], False, needs[0])
+    return stack(d_users, d_items) if needs[0] else None, stack(d_upper, d_lower), d_bias
+
+
+affine_sides = Op("affine_sides", _affine_sides, _affine_sides_adjoint)
+
+
+def _experts(kernels, users, items, *towers, terms, slope, score_scale):
+    """Scores of one behaviour's pairs after the other; see `kernels.experts`.
+
+    `terms` are (pairs, columns) of each, `towers` a weight (w, 1) and a bias (1,) of each. A bias
+    gets no gradient.
+    """
+    scores, kept = [], []
+    for (pairs, columns), weight, bias in zip(terms, towers[::2], towers[1::2], strict=True):
+        settings = (weight.reshape(-1), bias, pairs, columns, slope, score_scale)
+        found, saved = kernels.experts.mixture(users, items, *settings)
+        scores.append(found)
+        kept.append((settings, saved))
+    return tuple(scores), (users, items, kept)
+
+
+def _experts_adjoint(kernels, saved, needs, *d_scores):
+    users, items, kept = saved
+    d_users, d_items = kernels.xp.zeros_like(users), kernels.xp.zeros_like(items)
+    d_towers = []
+    for (settings, inner), d_score in zip(kept, d_scores, strict=True):
+        if d_score is None:
+            d_towers += [None, None]
+            continue
+        d_tower = kernels.experts.mixture_adjoint(
+            d_score, users, items, *settings, inner, d_users, d_items
+        )
+        d_towers += [d_tower.reshape(-1, 1), None]
+    return d_users, d_items, *d_towers
+
+
+experts = Op("experts", _experts, _experts_adjoint)
+
+
+def _tower(kernels, h, weight, bias, *, score_scale):
+    """score_scale·(h·weight + bias), one number a row: weight (w, 1). The bias gets no gradient."""
+    out = kernels.linear.affine(h, weight, bias).reshape(-1)
+    return out * h.dtype.type(score_scale), (h, weight, score_scale)
+
+
+def _tower_adjoint(kernels, saved, needs, d_out):
+    h, weight, score_scale = saved
+    d_out = d_out.reshape(-1, 1) * h.dtype.type(score_scale)
+    d_h, d_weight, _ = kernels.linear.affine_adjoint(d_out, h, weight, False, needs[0])
+    return d_h, d_weight, None
+
+
+tower = Op("tower", _tower, _tower_adjoint)
+
+
+def _turn(kernels, x, relation, *, n_users):
+    """Rows of users times relation (d, d), rows of items as they are."""
+    y = x.copy()
+    y[:n_users] = kernels.linear.affine(x[:n_users], relation, None)
+    return y, (x, relation, n_users)
+
+
+def _turn_adjoint(kernels, saved, needs, d_out):
+    x, relation, n_users = saved
+    d_x, adjoint = d_out.copy(), kernels.linear.affine_adjoint
+    d_x[:n_users], d_relation, _ = adjoint(d_out[:n_users], x[:n_users], relation, with_bias=False)
+    return d_x, d_relation
+
+
+turn = Op("turn", _turn, _turn_adjoint)

@@ -47,6 +47,7 @@ def check(z, model, data, close):
     rows = _rows(z)
     everything = batch_of(rows, model, data)
     P, Z = all_streams(model)
+    cascade, parallel = _names_of_streams(z)
     for k in range(model.n_behaviors):
         if f"gate.{k}.positives" in z and model.config.head == "pme":
             gates = gates_of(model, Z, k, everything)
@@ -54,11 +55,11 @@ def check(z, model, data, close):
             close(gates[: len(wanted)], wanted, "forward", f"gate.{k}.positives")
     written_P, written_Z = all_streams(model, streams_as_written)
     for k in range(model.n_behaviors):
-        close(Z[k].data, z[f"cascade.{k}"], "forward", f"cascade.{k}")
-        close(written_Z[k].data, z[f"cascade.{k}"], "forward", f"as written: cascade.{k}")
+        close(Z[k].data, z[f"{cascade}.{k}"], "forward", f"cascade.{k}")
+        close(written_Z[k].data, z[f"{cascade}.{k}"], "forward", f"as written: cascade.{k}")
         if model.config.fusion != "none":
-            close(P[k].data, z[f"parallel.{k}"], "forward", f"parallel.{k}")
-            close(written_P[k].data, z[f"parallel.{k}"], "forward", f"as written: parallel.{k}")
+            close(P[k].data, z[f"{parallel}.{k}"], "forward", f"parallel.{k}")
+            close(written_P[k].data, z[f"{parallel}.{k}"], "forward", f"as written: parallel.{k}")
     scores, losses = model.scores(everything), model.part_losses(everything)
     found = set()
     for (kind, term), loss in losses.items():
@@ -74,6 +75,12 @@ def check(z, model, data, close):
     if model.config.fusion == "none":
         expected = {n for n in expected if not n.startswith("loss.parallel")}
     assert found == {n for n in expected if not _is_empty_term(n, rows)}
+
+
+def _names_of_streams(z):
+    """Keys of the two streams' tables: files of heads begin them with `out.`."""
+    before = "" if "cascade.0" in z else "out."
+    return f"{before}cascade", f"{before}parallel"
 
 
 def _is_empty_term(name, rows):

@@ -15,6 +15,9 @@ from ...config.fields import field, plain, wrong
 from ...errors import InputError, did_you_mean
 from ...train.config import TrainConfig
 
+COUPLED = ("shared_bottom", "mmoe", "ple")  # heads on the sum of all behaviours' tables
+EXPERTS = {"mmoe": (0, 3), "ple": (1, 2)}  # own and shared, where the config does not say
+
 
 @dataclass(frozen=True)
 class PkefConfig(TrainConfig):
@@ -50,8 +53,9 @@ class PkefConfig(TrainConfig):
     fusion_scale: float = field(0.3, "factor of the fused knowledge; paper 1, official 0.3")
     head: str = field(
         "pme",
-        "prediction: pme, projected experts under a gate; bilinear, w/o PME",
-        choices=("pme", "bilinear"),
+        "prediction: pme, projected experts under a gate; bilinear, w/o PME; shared_bottom, mmoe, "
+        "ple on the sum of all behaviours' tables (Table 5)",
+        choices=("pme", "bilinear", *COUPLED),
     )
     projection_level: str = field(
         "side",
@@ -63,11 +67,46 @@ class PkefConfig(TrainConfig):
     )
     gate: str = field(
         "shared",
-        "gate weights: paper per_behavior (Eq. 4); official shared by all behaviours",
-        choices=("shared", "per_behavior"),
+        "head pme, gate weights: paper per_behavior (Eq. 4); official shared by all behaviours; "
+        "none, every expert weighs 1",
+        choices=("shared", "per_behavior", "none"),
+    )
+    shared_experts: bool = field(
+        True, "head pme: whether the other behaviours' projections are experts; no: the own alone"
+    )
+    relation: str = field(
+        "diagonal",
+        "head bilinear: diagonal, a weight a column; full, a d × d matrix a behaviour",
+        choices=("diagonal", "full"),
+    )
+    coupling: str = field(
+        "ones",
+        "weights of the behaviours' tables in the sum that shared_bottom, mmoe and ple read: ones; "
+        "coefficients, λ; learned, a softmax",
+        choices=("ones", "coefficients", "learned"),
+    )
+    bottom_input: str = field(
+        "concatenation",
+        "head shared_bottom: its input, user ‖ item or user ∘ item",
+        choices=("concatenation", "hadamard"),
+    )
+    literal: bool = field(
+        False,
+        "head shared_bottom: no hidden layer, as in earlier code; on the concatenation all users "
+        "then have one ranking",
+    )
+    experts: tuple[int, ...] = field(
+        (),
+        "heads mmoe, ple: experts of each behaviour's own, and shared ones; empty: 0,3 and 1,2",
+        low=0,
     )
     score_scale: float = field(
         300.0, "factor of every score, the temperature of BPR; official 300; 10 suits the paper"
+    )
+    unique_loss: bool = field(
+        True,
+        "whether what one behaviour alone knows has a loss (Eq. 20); false for w/o PME, and for "
+        "shared_bottom, mmoe and ple, which have no such part",
     )
     unique_positives: str = field(
         "target_only",
@@ -129,6 +168,12 @@ class PkefConfig(TrainConfig):
         40, "most positives of a user, behaviour and step", low=1, group="passes"
     )
 
+    @property
+    def expert_counts(self) -> tuple[int, int]:
+        """Experts of each behaviour's own, and shared ones, of head mmoe or ple."""
+        own, shared = self.experts or EXPERTS[self.head]
+        return own, shared
+
     def checked(self, behaviors: Sequence[str]) -> PkefConfig:
         """This config with behaviour names resolved, or an InputError naming the wrong field.
 
@@ -154,11 +199,28 @@ class PkefConfig(TrainConfig):
                 f"'batch_negatives' {config.batch_negatives:g} are shares of one whole; wanted a "
                 "sum of at most 1."
             )
+        config._check_head()
         if not any(config.coefficients):
             raise InputError(
                 "config field 'coefficients' is all zeros; at least one behaviour needs a loss."
             )
         return config
+
+    def _check_head(self) -> None:
+        if self.unique_loss and self.head in COUPLED:
+            raise InputError(
+                f"config field 'unique_loss' is true, but head {self.head!r} has no part that one "
+                "behaviour alone knows; set unique_loss=false."
+            )
+        if self.head in EXPERTS and self.experts:
+            if len(self.experts) != 2:
+                raise wrong("experts", plain(self.experts), "two numbers: own experts, shared ones")
+            if not any(self.experts):
+                raise wrong("experts", plain(self.experts), "at least one expert")
+            if self.head == "mmoe" and self.experts[0]:
+                raise wrong(
+                    "experts", plain(self.experts), "0 own experts for head mmoe; ple has them"
+                )
 
     def converted(self, item: dataclasses.Field, value: Any) -> Any:
         """`value` as the field's type; behaviour names wait for `checked`."""

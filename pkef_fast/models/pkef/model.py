@@ -8,13 +8,13 @@ import numpy as np
 
 from ...config.space import Choice, Range, Space
 from ...data.dataset import Dataset
-from ...evaluate.rankers import TableRanker
+from ...evaluate.rankers import Ranker
 from ...tape import ops
 from ...tape.autograd import Tensor, no_grad
 from ...train.protocol import ALL, About
 from ..parametric import Parametric
 from .config import PkefConfig
-from .heads import HEADS
+from .heads import head_of
 from .memory import training_bytes
 from .pkf import fusion_shapes, streams
 from .presets import PRESETS, preset
@@ -38,7 +38,7 @@ class Pkef(Parametric):
         """The head, and a graph of each behaviour."""
         config = self.config
         self.n_behaviors = len(dataset.behaviors)
-        self.head = HEADS[config.head](config, self.n_behaviors)
+        self.head = head_of(config, self.n_behaviors)
         # In whose loss a part is, by its name.
         self._behavior_of = {
             self._name((kind, term)): term.k
@@ -119,30 +119,25 @@ class Pkef(Parametric):
         table = self.table(self.parameters)
         P, Z = streams(table, self.graphs, config, self.parameters, parallel, read)
         scores: dict[Part, Tensor] = {}
-        if read:
-            # The heads see the batch's nodes alone; a table that nobody reads is not gathered, and
-            # stands in the stack as another one so that behaviours keep their places.
-            stand_in = Z[min(read)]
-            experts = ops.gather(
-                *(Z.get(j, stand_in) for j in range(self.n_behaviors)), nodes=batch.nodes
-            )
-        for term in own:
-            scores["cascade", term] = self.head.scores(
-                experts, self.parameters, term.k, batch.n_users, batch.pairs[term]
-            )
+        if read:  # the heads see the batch's nodes alone
+            rows = self.head.rows(Z, batch.nodes, self.parameters)
+        if own:
+            some = {term.k: batch.pairs[term] for term in own}
+            cascade = self.head.scores(rows, self.parameters, some, batch.n_users)
+            scores |= {("cascade", Term(k)): found for k, found in cascade.items()}
         if parallel:
             order = sorted(parallel)
-            _, *rows = ops.gather(*(P[k] for k in order), nodes=batch.nodes)
+            _, *parallel_rows = ops.gather(*(P[k] for k in order), nodes=batch.nodes)
             for term in own:
                 scores["parallel", term] = ops.dot(
-                    rows[order.index(term.k)],
+                    parallel_rows[order.index(term.k)],
                     pairs=batch.pairs[term],
                     score_scale=config.score_scale,
                 )
         for term in pairs:
             scores["unique", term] = ops.unique(
-                experts[1 + term.other],
-                experts[1 + term.k],
+                rows[1 + term.other],
+                rows[1 + term.k],
                 level=config.projection_level,
                 pairs=batch.pairs[term],
                 projection_scale=config.projection_scale,
@@ -225,6 +220,8 @@ class Pkef(Parametric):
         tables = self.cascade_tables(self.head.reads(k))
         return self.head.scorer(tables, self.ranking, k, self.n_users)
 
-    def ranker(self) -> TableRanker:
+    def ranker(self) -> Ranker:
         """Ranks by the target's scores, with today's tables."""
-        return TableRanker(self.scorer(), self.device)
+        k = self.n_behaviors - 1
+        tables = self.cascade_tables(self.head.reads(k))
+        return self.head.ranker(tables, self.ranking, k, self.n_users, self.device)

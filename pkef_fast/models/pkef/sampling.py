@@ -102,6 +102,8 @@ def compacted(
 
 def unique_pairs(config: PkefConfig, n_behaviors: int) -> list[Term]:
     """All unique pairs that the config admits, also of behaviours without a loss."""
+    if not config.unique_loss:
+        return []
     admitted = [k for k in range(n_behaviors) if k not in config.unique_excluded]
     return [Term(k, j) for k in admitted for j in admitted if j != k]
 

@@ -188,6 +188,15 @@ def test_the_loss_falls_and_two_users_have_their_own_rankings(name):
 
 
 @MODEL
+@pytest.mark.parametrize("names", [("buy",), ("click", "collect", "cart", "buy")])
+def test_any_number_of_behaviours(name, names):
+    data = shop(behaviors=names)
+    model = Recommender(name, **SMALL).fit(data, select="last")
+    assert all(np.isfinite(one).all() for one in model.model.stored().values())
+    assert len(model.recommend([3], 5)[3]) == 5
+
+
+@MODEL
 @pytest.mark.parametrize("stop_after", [1, 9])
 def test_resuming_continues_bit_for_bit(tmp_path, name, stop_after):
     data, fields = shop(), {**SMALL, "average": 0.9}
@@ -205,10 +214,11 @@ def test_resuming_continues_bit_for_bit(tmp_path, name, stop_after):
     assert (cut / "model.npz").read_bytes() == (tmp_path / "whole/model.npz").read_bytes()
 
 
-def test_patience_ends_a_fit_and_what_stopped_stays_stopped(tmp_path):
+@MODEL
+def test_patience_ends_a_fit_and_what_stopped_stays_stopped(tmp_path, name):
     data = shop()
     fields = {**SMALL, "epochs": 60, "patience": 3}
-    model = Recommender("lightgcn", **fields).fit(
+    model = Recommender(name, **fields).fit(
         data, out=tmp_path / "run", select="val", eval_every=1
     )
     figures = [one["val.NDCG@10"] for one in model.history]
@@ -216,7 +226,7 @@ def test_patience_ends_a_fit_and_what_stopped_stays_stopped(tmp_path):
     assert model.selection.epoch == best
     assert len(figures) == best + 3 < 60
     before = (tmp_path / "run" / "model.npz").read_bytes()
-    again = Recommender("lightgcn", **fields).fit(
+    again = Recommender(name, **fields).fit(
         data, out=tmp_path / "run", select="val", eval_every=1, resume=True
     )
     assert again.trainer.step == model.trainer.step

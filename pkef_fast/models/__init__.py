@@ -9,6 +9,7 @@ from ..errors import InputError, did_you_mean
 from ..train.protocol import Model
 from .crgcn import Crgcn
 from .gnmr import Gnmr
+from .ghcf import Ghcf
 from .graph_rank import GraphRank
 from .lightgcn import LightGcn
 from .mbcgcn import MbCgcn
@@ -28,6 +29,7 @@ MODELS: dict[str, type[Model]] = {
     "neumf": NeuMf,
     "nmtr": Nmtr,
     "gnmr": Gnmr,
+    "ghcf": Ghcf,
     "graph-rank": GraphRank,
 }
 
@@ -40,3 +42,15 @@ def model_class(name: str) -> type[Model]:
 
 
 __all__ = ["MODELS", "Model", "model_class"]
+__all__ = [
+    "MODELS",
+    "Crgcn",
+    "Ghcf",
+    "GraphRank",
+    "LightGcn",
+    "MbCgcn",
+    "MfBpr",
+    "Model",
+    "Pkef",
+    "model_class",
+]

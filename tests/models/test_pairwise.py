@@ -22,7 +22,8 @@ from pkef_fast.train.protocol import Shape
 from pkef_fast.train.trainer import Trainer
 
 NAMES = ("view", "cart", "buy")
-MODEL = pytest.mark.parametrize("name", ["mf-bpr", "lightgcn", "mb-cgcn", "crgcn", "rgcn"])
+OF_TRIPLES = ["mf-bpr", "lightgcn", "mb-cgcn", "crgcn", "rgcn"]
+MODEL = pytest.mark.parametrize("name", [*OF_TRIPLES, "ghcf"])
 SMALL = {"d": 6, "batch": 16, "epochs": 4, "patience": None}
 
 
@@ -176,7 +177,7 @@ def test_lightgcn_of_another_behaviour_reads_its_graph_and_ranks_for_the_target(
 # ---- training -----------------------------------------------------------------------------------
 
 
-@MODEL
+@pytest.mark.parametrize("name", OF_TRIPLES)
 def test_the_loss_falls_and_two_users_have_their_own_rankings(name):
     data = generate(n_users=120, n_items=60, behaviors=NAMES, seed=1)
     model = Recommender(name, d=16, batch=64, epochs=60, lr=0.01, patience=None).fit(data)

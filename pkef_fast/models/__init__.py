@@ -13,6 +13,7 @@ from .ghcf import Ghcf
 from .graph_rank import GraphRank
 from .lightgcn import LightGcn
 from .mbcgcn import MbCgcn
+from .mbgcn import Mbgcn
 from .mf import MfBpr
 from .neumf import NeuMf
 from .nmtr import Nmtr
@@ -24,6 +25,7 @@ MODELS: dict[str, type[Model]] = {
     "mf-bpr": MfBpr,
     "lightgcn": LightGcn,
     "rgcn": Rgcn,
+    "mbgcn": Mbgcn,
     "crgcn": Crgcn,
     "mb-cgcn": MbCgcn,
     "neumf": NeuMf,
@@ -49,6 +51,7 @@ __all__ = [
     "GraphRank",
     "LightGcn",
     "MbCgcn",
+    "Mbgcn",
     "MfBpr",
     "Model",
     "Pkef",

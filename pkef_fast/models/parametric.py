@@ -143,11 +143,15 @@ class Parametric:
         self, interactions: Csr, normalization: str, self_loops: bool = False
     ) -> Adjacency:
         """A behaviour's normalised adjacency in the model's node order, on the device."""
+        return self.device.place(self.pattern(interactions, normalization, self_loops))
+
+    def pattern(self, interactions: Csr, normalization: str, self_loops: bool = False) -> Adjacency:
+        """The same on the host."""
         if self.order is not None:
             interactions = graph.reordered(interactions, self.n_items, self.order.nodes)
         storage = self.device.check_storage(self.config.storage)
         settings = (normalization, self_loops, self.dtype, storage)
-        return self.device.place(graph.adjacency(interactions, self.n_items, *settings))
+        return graph.adjacency(interactions, self.n_items, *settings)
 
     def table(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """E (N, d): the users' rows, then the items'."""

@@ -7,7 +7,7 @@ the seed, the epoch or step, and the user alone.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,12 +22,13 @@ class Triples(NamedTuple):
 
     nodes (B,) int32 rising, users first, −1 where a batch of fixed shape has none left; pairs in
     the nodes' numbers, rows [(user, positive); (user, negative)], 2n of them; appearances (B,) F:
-    in how many triples each node is.
+    in how many triples each node is; step: the run's, or the device's clock.
     """
 
     nodes: Array
     pairs: Pairs
     appearances: Array
+    step: Any = 0
 
     @property
     def count(self) -> int:
@@ -116,7 +117,7 @@ class _Triples:
             self._epoch = (epoch, self.triples(epoch))
         start = index * self.most
         here = slice(start, start + self.size(index))
-        return self._compacted(*(one[here] for one in self._epoch[1]))
+        return self._compacted(*(one[here] for one in self._epoch[1]))._replace(step=step)
 
     def begin_epoch(self, epoch: int) -> None:
         """Put the epoch's triples where `slots` takes them from, on the device."""
@@ -133,7 +134,7 @@ class _Triples:
             here = self.kernels.xp.zeros(size, "int32")
             self.kernels.sample.take_users(one, clock, self.most, here)
             taken.append(here)
-        return self._compacted(*taken)
+        return self._compacted(*taken)._replace(step=clock)
 
     def _draw(self, users, caps, step):
         """`kernels.sample.draw` from the target behaviour."""

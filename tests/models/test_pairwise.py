@@ -22,7 +22,7 @@ from pkef_fast.train.protocol import Shape
 from pkef_fast.train.trainer import Trainer
 
 NAMES = ("view", "cart", "buy")
-OF_TRIPLES = ["mf-bpr", "lightgcn", "mb-cgcn", "crgcn", "rgcn"]
+OF_TRIPLES = ["mf-bpr", "lightgcn", "mbgcn", "mb-cgcn", "crgcn", "rgcn"]
 MODEL = pytest.mark.parametrize("name", [*OF_TRIPLES, "ghcf"])
 SMALL = {"d": 6, "batch": 16, "epochs": 4, "patience": None}
 

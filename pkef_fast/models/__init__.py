@@ -8,8 +8,8 @@ from __future__ import annotations
 from ..errors import InputError, did_you_mean
 from ..train.protocol import Model
 from .crgcn import Crgcn
-from .gnmr import Gnmr
 from .ghcf import Ghcf
+from .gnmr import Gnmr
 from .graph_rank import GraphRank
 from .lightgcn import LightGcn
 from .mbcgcn import MbCgcn
@@ -44,16 +44,3 @@ def model_class(name: str) -> type[Model]:
 
 
 __all__ = ["MODELS", "Model", "model_class"]
-__all__ = [
-    "MODELS",
-    "Crgcn",
-    "Ghcf",
-    "GraphRank",
-    "LightGcn",
-    "MbCgcn",
-    "Mbgcn",
-    "MfBpr",
-    "Model",
-    "Pkef",
-    "model_class",
-]

@@ -47,3 +47,21 @@ def test_shift(benchmark, form):
 @FORMS
 def test_column_sums(benchmark, form):
     benchmark(form.column_sums, tables()[0])
+
+
+@pytest.mark.benchmark(group="network")
+@FORMS
+@pytest.mark.parametrize("kind", ["neumf", "nmtr"])
+def test_network(benchmark, form, kind):
+    """Eight users and a twelfth of Taobao's items, by the networks of the comparison."""
+    rng, (users, items) = np.random.default_rng(0), (8, 1000)
+
+    def of(*shape):
+        return rng.normal(size=shape).astype(np.float32)
+
+    if kind == "neumf":
+        layers = [(of(64, 32), of(32)), (of(32, 16), of(16))]
+        benchmark(form.network, of(users, 64), of(items, 64), None, layers, of(16))
+    else:
+        product = (of(users, 64), of(items, 64), of(64, 96))
+        benchmark(form.network, of(users, 96), of(items, 96), product, (), of(96))

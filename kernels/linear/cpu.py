@@ -234,8 +234,8 @@ def network(users, items, product, layers, output):
     width = (product[2] if items is None else items).shape[1]
     none, dtype = np.empty((0, width), output.dtype), output.dtype
     left, right, weight = (none, none, none) if product is None else product
-    counts = [len(one) for one in (users, left) if one is not None]
-    shape = (max(counts, default=1), len(right) if items is None else len(items))
+    owners = users if product is None else left
+    shape = (1 if owners is None else len(owners), len(right if items is None else items))
     scores = empty(shape, dtype)
     first = [_filled(none if one is None else one, 1) for one in (users, items, weight)]
     filled = [(_filled(one, 0, 1), _filled(bias, 0)) for one, bias in layers]

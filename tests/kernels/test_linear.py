@@ -211,3 +211,72 @@ def test_threads_change_no_bit():
     numba.set_num_threads(before)
     for one, two in zip(*results, strict=True):
         assert one.tobytes() == two.tobytes()
+
+
+# ---- networks over all pairs --------------------------------------------------------------------
+
+
+def draw_network(seed, parts, shape, further, dtype):
+    """The arguments of `network`: which of users, items, product there are; hidden widths."""
+    users, items, d, width = shape
+    rng = np.random.default_rng(seed)
+
+    def of(*sizes):
+        return rng.normal(size=sizes).astype(dtype)
+
+    layers = [(of(a, c), of(c)) for a, c in zip([width, *further], further, strict=False)]
+    return (
+        of(users, width) if "u" in parts else None,
+        of(items, width) if "i" in parts else None,
+        (of(users, d), of(items, d), of(d, width)) if "p" in parts else None,
+        layers,
+        of([width, *further][-1]),
+    )
+
+
+@FAST
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    parts=st.sampled_from(["ui", "uip", "p", "ip", "up", "i"]),
+    users=st.sampled_from([1, 4, 7]),
+    items=st.sampled_from([0, 1, 63, 64, 130]),
+    d=st.sampled_from([1, 5, 16]),
+    width=st.sampled_from([1, 16, 33, 64, 80]),
+    further=st.sampled_from([(), (7,), (32, 16)]),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_network_of_fast_forms_equals_numpy(
+    kernels, seed, parts, users, items, d, width, further, dtype
+):
+    problem = draw_network(seed, parts, (users, items, d, width), further, dtype)
+    found, wanted = kernels.network(*problem), reference.network(*problem)
+    assert (found.shape, found.dtype) == (wanted.shape, dtype)
+    assert wanted.shape == (users if parts != "i" else 1, items)
+    # each layer's sums add up to its width's rounding of its largest number
+    largest = np.abs(wanted).max(initial=1)
+    bound = 16 * np.finfo(dtype).eps * (d + width + sum(further)) * largest
+    assert np.abs(found - wanted).max(initial=0) <= bound
+
+
+@EACH
+def test_network_by_hand(kernels):
+    users, items = np.array([[1.0, -2.0]]), np.array([[1.0, 1.0], [-3.0, 4.0]])
+    found = kernels.network(users, items, None, (), np.array([10.0, 1.0]))
+    np.testing.assert_array_equal(found, [[20, 2]])  # relu(2, −1), relu(−2, 2)
+    product = (np.array([[2.0]]), np.array([[3.0], [0.5]]), np.array([[1.0, -1.0]]))
+    layers = [(np.array([[1.0], [1.0]]), np.array([-1.0]))]
+    found = kernels.network(users, None, product, layers, np.array([2.0]))
+    np.testing.assert_array_equal(found, [[12, 2]])  # 2·relu(7 − 1), 2·relu(2 − 1)
+
+
+@FAST
+def test_a_score_of_a_network_depends_on_its_own_user_and_item_alone(kernels):
+    problem = draw_network(3, "uip", (9, 140, 16, 48), (20,), np.float32)
+    whole = kernels.network(*problem)
+    users, items, (left, right, weight), layers, output = problem
+    part = kernels.network(users[4:5], items, (left[4:5], right, weight), layers, output)
+    np.testing.assert_array_equal(part[0], whole[4])
+    some = slice(3, 90)
+    part = kernels.network(users, items[some], (left, right[some], weight), layers, output)
+    np.testing.assert_array_equal(part, whole[:, some])

@@ -1,4 +1,7 @@
-"""Models of triples: their batches, gradients, and that everything works with them unchanged."""
+"""Models of triples and of labels: gradients, and that everything works with them unchanged.
+
+Here are the batches of triples as well; those of labels: test_labels.py.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ from pkef_fast.train.trainer import Trainer
 
 NAMES = ("view", "cart", "buy")
 OF_TRIPLES = ["mf-bpr", "lightgcn", "mbgcn", "mb-cgcn", "crgcn", "rgcn"]
-MODEL = pytest.mark.parametrize("name", [*OF_TRIPLES, "ghcf"])
+OF_LABELS = ["neumf", "nmtr"]
+MODEL = pytest.mark.parametrize("name", [*OF_TRIPLES, *OF_LABELS, "ghcf"])
 SMALL = {"d": 6, "batch": 16, "epochs": 4, "patience": None}
 
 
@@ -31,9 +35,18 @@ def shop(**changes):
     return generate(**{"n_users": 40, "n_items": 30, "behaviors": NAMES, "seed": 0, **changes})
 
 
+def fields_of(name, **changes):
+    """`SMALL` with these changes; NeuMF's sizes have names of their own."""
+    fields = {**SMALL, **changes}
+    if name == "neumf":
+        d = fields.pop("d")
+        fields |= {"gmf_factors": d, "layers": (2 * d, d)}
+    return fields
+
+
 def trainer_of(name, data, place="cpu", **changes):
     kind = MODELS[name]
-    config = kind.preset("comparison", data.behaviors).replaced(**{**SMALL, **changes})
+    config = kind.preset("comparison", data.behaviors).replaced(**fields_of(name, **changes))
     return Trainer(kind(config.checked(data.behaviors), data, device(place)), data)
 
 
@@ -177,11 +190,14 @@ def test_lightgcn_of_another_behaviour_reads_its_graph_and_ranks_for_the_target(
 # ---- training -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", OF_TRIPLES)
+@pytest.mark.parametrize("name", [*OF_TRIPLES, *OF_LABELS])
 def test_the_loss_falls_and_two_users_have_their_own_rankings(name):
     data = generate(n_users=120, n_items=60, behaviors=NAMES, seed=1)
-    model = Recommender(name, d=16, batch=64, epochs=60, lr=0.01, patience=None).fit(data)
-    losses = [sum(one[n] for n in one if n.startswith("loss.bpr")) for one in model.history]
+    epochs = 6 if name == "nmtr" else 60  # one has fifteen times the steps of others
+    fields = fields_of(name, d=16, batch=64, epochs=epochs, lr=0.01)
+    model = Recommender(name, **fields).fit(data)
+    parts = "loss.bpr", "loss.bce"
+    losses = [sum(one[n] for n in one if n.startswith(parts)) for one in model.history]
     assert losses[-1] < 0.7 * losses[0]
     assert model.evaluate(data)["HR@10"] > 10 / data.n_items
     first, second = model.recommend([0, 1], 5).values()
@@ -200,7 +216,7 @@ def test_any_number_of_behaviours(name, names):
 @MODEL
 @pytest.mark.parametrize("stop_after", [1, 9])
 def test_resuming_continues_bit_for_bit(tmp_path, name, stop_after):
-    data, fields = shop(), {**SMALL, "average": 0.9}
+    data, fields = shop(), fields_of(name, average=0.9)
     whole = Recommender(name, **fields).fit(data, out=tmp_path / "whole", eval_every=1)
     asked = []
 
@@ -237,7 +253,9 @@ def test_patience_ends_a_fit_and_what_stopped_stays_stopped(tmp_path, name):
 def test_devices_agree(name, monkeypatch):
     """The CPU, the emulator, and a recorded step with CuPy's manners."""
     monkeypatch.setattr("pkef_fast.train.fit.warm_up", lambda *args: None)
-    data, fields = shop(), {**SMALL, "d": 4, "precision": "float64", "epochs": 2}
+    data, fields = shop(), fields_of(name, d=4, precision="float64", epochs=2)
+    if name == "nmtr":  # the emulator is slow, and an epoch of all pairs long
+        fields |= {"batch": 256, "epochs": 1}
     places = ("cpu", emulated(), devices.on(Recorder(), "recorder", capture=True))
     wanted, *others = (Recommender(name, device=place, **fields).fit(data) for place in places)
     for other in others:
@@ -254,7 +272,8 @@ def test_the_predicted_memory_is_near_what_a_step_takes(name):
 
     data = generate(n_users=900, n_items=700, behaviors=NAMES, seed=1)
     kind = MODELS[name]
-    config = kind.preset("comparison", NAMES).replaced(d=32, batch=64).checked(NAMES)
+    fields = fields_of(name, d=32, batch=64)
+    config = kind.preset("comparison", NAMES).replaced(**fields).checked(NAMES)
     edges = [len(csr.indices) for csr in data.interactions]
     wanted = kind.bytes(config, Shape(data.n_users, data.n_items, edges))
 
@@ -289,7 +308,8 @@ def test_every_command_takes_them(name, tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     runner, out = CliRunner(), tmp_path / "run"
-    small = ("--set", "d=8", "--set", "batch=256")
+    sizes = ("gmf_factors=8", "layers=16,8") if name == "neumf" else ("d=8",)
+    small = [word for one in (*sizes, "batch=256") for word in ("--set", one)]
     run(runner, "train", "--model", name, "--epochs", 2, "--out", out, "--eval-every", 1, *small)
     run(runner, "train", "--resume", out, "--epochs", 3)
     result = json.loads(run(runner, "evaluate", out, "--json").stdout.splitlines()[-1])

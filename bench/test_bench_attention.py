@@ -51,3 +51,11 @@ def test_pool(benchmark, form):
 @FORMS
 def test_pool_adjoint(benchmark, form):
     benchmark(form.pool_adjoint, draw(NODES, D), draw(ROWS, 1), draw(ROWS, D), BEHAVIORS)
+
+
+@pytest.mark.benchmark(group="predict")
+@FORMS
+def test_predict(benchmark, form):
+    """Sixteen users and Taobao's items; half of what a relu gives is zero."""
+    left = np.maximum(draw(16, D), 0)
+    benchmark(form.predict, left, draw(11953, D), draw(D, D), draw(D), draw(D, 1), draw(1))

@@ -27,3 +27,11 @@ def test_softmax(benchmark, form):
     scores = np.random.default_rng(0).normal(size=5 * ROWS).astype(np.float32)
     groups = np.linspace(0, ROWS, 257).astype(np.int32)
     benchmark(form.softmax, scores, groups, negatives=4)
+
+
+@pytest.mark.benchmark(group="hinge")
+@EACH_FORM
+def test_hinge(benchmark, form):
+    """40 triples of each of 256 users."""
+    scores = np.random.default_rng(0).normal(size=2 * 40 * 256).astype(np.float32)
+    benchmark(form.hinge, scores, 256)

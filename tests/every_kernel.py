@@ -256,6 +256,8 @@ def attention(form, rng):
     o = form.attend(qkv, 3, 2)
     form.attend_adjoint(o, qkv, 3, 2)
     form.pool_adjoint(form.pool(g, o, 3), g, o, 3)
+    network = draws(rng, 70, 70), draws(rng, 70), draws(rng, 70, 1), draws(rng, 1)
+    form.predict(draws(rng, 3, 70), x, *network)
 
 
 def adam(form, rng):

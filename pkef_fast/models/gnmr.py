@@ -255,8 +255,23 @@ class Gnmr(Parametric):
 
     @staticmethod
     def bytes(config: GnmrConfig, shape: Shape) -> int:
-        """Parameters with gradient, moments and average; patterns; a step's tables."""
-        return 0
+        """Parameters with gradient, moments and average; patterns; what a step keeps and makes."""
+        n_users, n_items, edges, steps_held = shape
+        item, nodes, behaviors = config.dtype.itemsize, n_users + n_items, len(edges)
+        d, slots, layers = config.d, config.memory, config.layers
+        matrices = 2 * layers * d * (behaviors * slots + (slots + 4) * d) + (layers + 2) * d * d
+        parameters = (5 if config.average else 4) * (2 * nodes * d + matrices) * item
+        patterns = sum(4 * count * INDEX + nodes * (2 * item + 2 * INDEX) for count in edges)
+        pairs = 2 * min(config.batch, n_users) * config.samples_per_user
+        rows = min(nodes, config.batch + pairs)  # of the last layer
+        # A node keeps, by behaviour, a, p, t, q, k, v, o and the gate's half; the adjoint makes as
+        # much for one layer, beside the messages and their gradients.
+        each = behaviors * (6 * d + d // 2 + slots)
+        kept = ((layers - 1) * nodes + rows) * each + layers * nodes * d
+        working = (nodes if layers > 1 else rows) * each + 2 * behaviors * nodes * d
+        prediction = rows * 3 * (layers + 1) * d + pairs * 6 * d
+        step = (kept + working + prediction) * item + 8 * pairs * INDEX
+        return parameters + patterns + steps_held * step
 
 
 def _affine(name: str, rows: int, columns: int) -> dict[str, tuple[int, ...]]:

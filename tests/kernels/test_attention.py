@@ -79,6 +79,16 @@ def test_one_behaviour_attends_to_itself_and_far_scores_choose_one(kernels):
     np.testing.assert_allclose(kernels.pool(g, o, 2), o[:1])
 
 
+@FORMS
+def test_a_prediction_is_a_network_over_the_product_of_two_rows(kernels):
+    """x = (2, 3), hidden relu(x W + b) = (5, 0), and what it adds to x is weighed by v."""
+    left, right = np.array([[2.0, 1.0], [0.0, 0.0]]), np.array([[1.0, 3.0]])
+    W, b = np.array([[1.0, 0.0], [1.0, -1.0]]), np.array([0.0, -4.0])
+    v, c = np.array([[1.0], [10.0]]), np.array([0.5])
+    scores = kernels.predict(left, right, W, b, v, c)
+    np.testing.assert_allclose(scores, [[(5 + 2) + 10 * (0 + 3) + 0.5], [0.5]])
+
+
 @pytest.mark.parametrize("kernels", forms("attention", "reference", "cpu", "emulator"))
 def test_more_behaviours_than_the_kernels_take_are_an_error(kernels):
     count = MOST_BEHAVIORS + 1
@@ -101,11 +111,14 @@ def everything(kernels, seed, n, behaviors, slots, heads, width, dtype):
     qkv, g, d_y = draw(rows, 3 * d), draw(rows, 1), draw(n, d)
     d_x, d_p, d_R = kernels.memory_adjoint(d_t, x, p, R)
     d_g, d_o = kernels.pool_adjoint(d_y, g, x, behaviors)
+    left, W, b, v, c = (draw(*shape) for shape in ((3, d), (d, d), (d,), (d, 1), (1,)))
+    left[left < 0] = 0
     return {
         "memory": kernels.memory(x, p, R),
         "attend": kernels.attend(qkv, behaviors, heads),
         "d_qkv": kernels.attend_adjoint(d_t, qkv, behaviors, heads),
         "pool": kernels.pool(g, x, behaviors),
+        "predict": kernels.predict(left, x, W, b, v, c),
         "d_x": d_x,
         "d_p": d_p,
         "d_R": d_R,
@@ -129,11 +142,12 @@ def test_fast_forms_equal_numpy(kernels, seed, n, behaviors, slots, heads, width
     sizes = (seed, n, behaviors, slots, heads, width, dtype)
     wanted = everything(reference, *sizes)
     # sums of that many products of unit size, in another order
-    terms = {"d_R": max(n * behaviors, 1), "d_p": (heads * width) ** 2}
+    d = heads * width
+    terms = {"d_R": max(n * behaviors, 1), "d_p": d**2, "predict": d**2}
     for name, found in everything(kernels, *sizes).items():
         assert found.shape == wanted[name].shape, name
         assert found.dtype == dtype, name
-        bound = 8 * np.finfo(dtype).eps * terms.get(name, slots * heads * width)
+        bound = 8 * np.finfo(dtype).eps * terms.get(name, slots * d)
         largest = np.abs(wanted[name]).max(initial=1)
         assert np.abs(found - wanted[name]).max(initial=0) <= bound * largest, name
 

@@ -27,7 +27,7 @@ from pkef_fast.train.trainer import Trainer
 NAMES = ("view", "cart", "buy")
 OF_TRIPLES = ["mf-bpr", "lightgcn", "mbgcn", "mb-cgcn", "crgcn", "rgcn"]
 OF_LABELS = ["neumf", "nmtr"]
-MODEL = pytest.mark.parametrize("name", [*OF_TRIPLES, *OF_LABELS, "ghcf"])
+MODEL = pytest.mark.parametrize("name", [*OF_TRIPLES, *OF_LABELS, "ghcf", "gnmr"])
 SMALL = {"d": 6, "batch": 16, "epochs": 4, "patience": None}
 
 
@@ -133,7 +133,7 @@ def test_appearances_count_the_triples_of_a_node(kind):
 # ---- gradients ----------------------------------------------------------------------------------
 
 
-@MODEL
+@pytest.mark.parametrize("name", [*OF_TRIPLES, "ghcf"])
 def test_the_gradient_is_that_of_central_differences(name):
     data = shop()
     trainer = trainer_of(name, data, "reference", precision="float64", regularization=0.3)
@@ -196,7 +196,7 @@ def test_the_loss_falls_and_two_users_have_their_own_rankings(name):
     epochs = 6 if name == "nmtr" else 60  # one has fifteen times the steps of others
     fields = fields_of(name, d=16, batch=64, epochs=epochs, lr=0.01)
     model = Recommender(name, **fields).fit(data)
-    parts = "loss.bpr", "loss.bce"
+    parts = "loss.bpr", "loss.bce", "loss.hinge"
     losses = [sum(one[n] for n in one if n.startswith(parts)) for one in model.history]
     assert losses[-1] < 0.7 * losses[0]
     assert model.evaluate(data)["HR@10"] > 10 / data.n_items

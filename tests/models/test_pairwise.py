@@ -208,7 +208,7 @@ def test_the_loss_falls_and_two_users_have_their_own_rankings(name):
 @pytest.mark.parametrize("names", [("buy",), ("click", "collect", "cart", "buy")])
 def test_any_number_of_behaviours(name, names):
     data = shop(behaviors=names)
-    model = Recommender(name, **SMALL).fit(data, select="last")
+    model = Recommender(name, **fields_of(name)).fit(data, select="last")
     assert all(np.isfinite(one).all() for one in model.model.stored().values())
     assert len(model.recommend([3], 5)[3]) == 5
 

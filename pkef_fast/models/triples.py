@@ -105,10 +105,9 @@ class _Triples:
         """Triples of batch `index` of an epoch."""
         raise NotImplementedError
 
-    def _compacted(self, users, positives, negatives) -> Triples:
-        return compacted(
-            users, positives, negatives, self.shape, self.kernels, self.places, self.dtype
-        )
+    def _compacted(self, users, positives, negatives, step) -> Triples:
+        settings = (self.shape, self.kernels, self.places, self.dtype)
+        return compacted(users, positives, negatives, *settings)._replace(step=step)
 
     def batch(self, step: int) -> Triples:
         """The batch of this step of the run."""
@@ -117,7 +116,7 @@ class _Triples:
             self._epoch = (epoch, self.triples(epoch))
         start = index * self.most
         here = slice(start, start + self.size(index))
-        return self._compacted(*(one[here] for one in self._epoch[1]))._replace(step=step)
+        return self._compacted(*(one[here] for one in self._epoch[1]), step)
 
     def begin_epoch(self, epoch: int) -> None:
         """Put the epoch's triples where `slots` takes them from, on the device."""
@@ -134,7 +133,7 @@ class _Triples:
             here = self.kernels.xp.zeros(size, "int32")
             self.kernels.sample.take_users(one, clock, self.most, here)
             taken.append(here)
-        return self._compacted(*taken)._replace(step=clock)
+        return self._compacted(*taken, clock)
 
     def _draw(self, users, caps, step):
         """`kernels.sample.draw` from the target behaviour."""
@@ -245,6 +244,6 @@ class SomePerUser(_Triples):
         order = self.kernels.sample.epoch_users(len(self.users), self.taken, self.seed, epoch)
         return self._draw(self.kernels.place(self.users)[order], self.caps, epoch)
 
-    def _compacted(self, users, positives, negatives) -> UserTriples:
-        batch = super()._compacted(users, positives, negatives)
+    def _compacted(self, users, positives, negatives, step) -> UserTriples:
+        batch = super()._compacted(users, positives, negatives, step)
         return UserTriples(batch, len(users) // self.samples)

@@ -234,7 +234,7 @@ def test_resuming_continues_bit_for_bit(tmp_path, name, stop_after):
 @MODEL
 def test_patience_ends_a_fit_and_what_stopped_stays_stopped(tmp_path, name):
     data = shop()
-    fields = {**SMALL, "epochs": 60, "patience": 3}
+    fields = fields_of(name, epochs=60, patience=3)
     model = Recommender(name, **fields).fit(data, out=tmp_path / "run", select="val", eval_every=1)
     figures = [one["val.NDCG@10"] for one in model.history]
     best = figures.index(max(figures)) + 1

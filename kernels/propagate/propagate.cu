@@ -68,7 +68,8 @@ __device__ __forceinline__ void add_edges(Vec<T, N> (&sum)[STREAMS][CHUNKS], con
         const int count = min(end - base, WARP);
         const int own = lane < count ? indices[base + lane] : -1;  // no edge, as dropped ones
         const T own_scale = scale_in && own >= 0 ? scale_in[own] : T(1);
-#pragma unroll (CHUNKS == 1 ? 4 : 1)
+        // Four turns of two streams of doubles spill on sm_100.
+#pragma unroll (CHUNKS > 1 ? 1 : sizeof(T) == 8 && STREAMS == 2 ? 2 : 4)
         for (int turn = 0; turn < count; turn += groups) {
             const int edge = turn + group;
             const int64 m = __shfl_sync(FULL_MASK, own, edge);

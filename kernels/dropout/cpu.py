@@ -11,20 +11,21 @@ from . import EDGES, ENTRIES, key_for, threshold
 __all__ = ["edges", "entries"]
 
 
+BLOCK = 256  # words that are drawn at a time, before any of them is used: see `philox`
+
+
 @parallel()
 def _entries(x, bound, factor, key, step, stream, y):
     k0, k1 = np.uint64(key[0]), np.uint64(key[1])
-    for four in nb.prange((len(x) + 3) // 4):
-        number, first = np.uint64(four), 4 * four
-        word = words(number & MASK, number >> WORD, step, stream, k0, k1)
-        if first + 4 <= len(x):
-            y[first] = x[first] * factor if word[0] >= bound else 0
-            y[first + 1] = x[first + 1] * factor if word[1] >= bound else 0
-            y[first + 2] = x[first + 2] * factor if word[2] >= bound else 0
-            y[first + 3] = x[first + 3] * factor if word[3] >= bound else 0
-        else:
-            for i in range(len(x) - first):
-                y[first + i] = x[first + i] * factor if word[i] >= bound else 0
+    for block in nb.prange(-(-len(x) // BLOCK)):
+        drawn = np.empty((BLOCK // 4, 4), np.uint32)
+        for i in range(BLOCK // 4):
+            four = np.uint64(block * (BLOCK // 4) + i)
+            w0, w1, w2, w3 = words(four & MASK, four >> WORD, step, stream, k0, k1)
+            drawn[i, 0], drawn[i, 1], drawn[i, 2], drawn[i, 3] = w0, w1, w2, w3
+        word, first = drawn.reshape(-1), block * BLOCK
+        for i in range(min(BLOCK, len(x) - first)):
+            y[first + i] = x[first + i] * factor if word[i] >= bound else x.dtype.type(0)
 
 
 def entries(x, rate, seed, step, stream=0):
@@ -38,7 +39,7 @@ def entries(x, rate, seed, step, stream=0):
 
 def _numbers(rate, seed, what, step, stream):
     """Threshold, key, step and stream as the kernels take them."""
-    return np.uint64(threshold(rate)), key_for(seed, what), np.uint64(step), np.uint64(stream)
+    return threshold(rate), key_for(seed, what), np.uint64(step), np.uint64(stream)
 
 
 @parallel()
@@ -46,14 +47,18 @@ def _stays(indptr, indices, chunks, bound, key, step, stream, kept, counts):
     """Each row's edges that stay, packed at the row's old place, and how many."""
     k0, k1 = np.uint64(key[0]), np.uint64(key[1])
     for chunk in nb.prange(len(chunks) - 1):
+        word = np.empty(BLOCK, np.uint32)
         for n in range(chunks[chunk], chunks[chunk + 1]):
-            at = indptr[n]
-            for edge in range(indptr[n], indptr[n + 1]):
-                m = indices[edge]
-                low, high = np.uint64(min(n, m)), np.uint64(max(n, m))
-                word = words(low, high, step, stream, k0, k1)[0]
-                kept[at] = m
-                at += 1 if word >= bound else 0
+            at, last = indptr[n], indptr[n + 1]
+            for first in range(indptr[n], last, BLOCK):
+                count = min(BLOCK, last - first)
+                for i in range(count):
+                    m = indices[first + i]
+                    low, high = np.uint64(min(n, m)), np.uint64(max(n, m))
+                    word[i] = words(low, high, step, stream, k0, k1)[0]
+                for i in range(count):
+                    kept[at] = indices[first + i]
+                    at += 1 if word[i] >= bound else 0
             counts[n] = at - indptr[n]
 
 

@@ -55,7 +55,9 @@ class MbCgcnConfig(PairwiseConfig):
         "such noise (our choice: a block's signal then passes whole)",
         choices=("xavier", "normal", "identity"),
     )
-    epochs: int = field(1000, "most passes, of as many triples as train pairs", group="passes")
+    epochs: int = field(
+        1000, "most passes, of as many triples as train pairs", low=0, group="passes"
+    )
     patience: int | None = patience(25)
 
     def checked(self, behaviors: Sequence[str]) -> MbCgcnConfig:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from ....evaluate.rankers import RowsRanker
 from ....kernels import rank
 from ....kernels.experts import Columns
 from ....tape import ops
 from ....tape.autograd import Tensor
+from ...network_ranker import NetworkRanker, Product, Tower
 from .coupled import SLOPE, CoupledHead
-
-BLOCK = 1 << 23  # hidden units that ranking holds at a time, over items and a few users
 
 
 class HadamardBottom(CoupledHead):
@@ -36,28 +34,36 @@ class HadamardBottom(CoupledHead):
             scores[k] = ops.tower(h, *tower, score_scale=self.config.score_scale)
         return scores
 
-    def ranker(self, tables, parameters, k, n_users, device):
-        """A user's score of all items is a network whose first layer is diag(e_u)·W."""
-        e, d, m = self.coupled(tables, parameters), self.config.d, self.config.score_scale
-        xp, linear = device.xp, device.kernels.linear
+    def scorer(self, tables, parameters, k, n_users):
+        """Of the literal form alone, ⟨[e_u∘w, 1], [e_v, t]⟩; the other has no such tables."""
+        e, dtype = self.coupled(tables, parameters), self.config.dtype.type
         tower, offset = (parameters[f"tower.{k}.{part}"].data for part in ("weight", "bias"))
-        bottom = None if self.config.literal else parameters["bottom.weight"].data
-        bias = None if self.config.literal else parameters["bottom.bias"].data
-        items = xp.ascontiguousarray(e[n_users:])
+        users, items = e[:n_users] * (tower[:, 0] * dtype(self.config.score_scale)), e[n_users:]
+        xp = parameters["user_embedding"].device.xp
+        ones = xp.ones((n_users, 1), e.dtype)
+        shift = xp.zeros((len(items), 1), e.dtype) + offset * dtype(self.config.score_scale)
+        return rank.DotScorer(
+            xp.concatenate([users, ones], axis=1), xp.concatenate([items, shift], axis=1)
+        )
 
-        def block(users):
-            rows = e[device.place(users)]
-            if bottom is None:
-                out = linear.affine(items, xp.ascontiguousarray((rows * tower[:, 0]).T), None)
-                return (out + offset) * out.dtype.type(m)
-            weight = (rows.T[:, :, None] * bottom[:, None, :]).reshape(d, -1)
-            hidden = linear.affine(items, weight, xp.tile(bias, len(rows)))
-            hidden = linear.activate(hidden, "leaky_relu", SLOPE)
-            out = linear.affine(hidden.reshape(-1, d), tower, offset)
-            return out.reshape(len(items), -1) * out.dtype.type(m)
-
-        width = max(1, BLOCK // max(len(items) * d, 1))
-        return RowsRanker(block, device, len(items), width, e.dtype.type)
+    def ranker(self, tables, parameters, k, n_users, device):
+        """By LReLU(x) = slope·x + (1 − slope)·ReLU(x): an inner product and a network of ReLUs."""
+        if self.config.literal:
+            return super().ranker(tables, parameters, k, n_users, device)
+        e, xp = self.coupled(tables, parameters), device.xp
+        users, items = xp.ascontiguousarray(e[:n_users]), xp.ascontiguousarray(e[n_users:])
+        names = "bottom.weight", "bottom.bias", f"tower.{k}.weight", f"tower.{k}.bias"
+        weight, bias, tower, offset = (parameters[name].data for name in names)
+        scale, slope = e.dtype.type(self.config.score_scale), e.dtype.type(SLOPE)
+        along = device.kernels.linear.affine(weight, tower, None)[:, 0]  # W·w
+        constant = scale * (slope * xp.sum(bias * tower[:, 0]) + offset)
+        network = Tower(
+            output=scale * (1 - slope) * tower[:, 0],
+            users=xp.zeros_like(users) + bias,
+            product=Product(users, items, weight),
+        )
+        every = xp.zeros(len(items), e.dtype) + constant
+        return NetworkRanker([network], every, device, users * (scale * slope * along), items)
 
 
 class LiteralBottom(CoupledHead):

@@ -8,6 +8,9 @@ What stands here is imported when it is first asked for: Numba and SciPy take th
 from __future__ import annotations
 
 import importlib
+import sys
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +43,26 @@ __all__ = [
     "preset",
 ]
 
-# In a clone two rooms of the package lie beside this folder; Python started there finds them too.
-if not Path(__file__).with_name("kernels").is_dir():
-    __path__.append(str(Path(__file__).parents[1]))
+
+class _RoomsOfAClone:
+    """Finds the two rooms that lie beside this folder in a clone, where nothing else has them.
+
+    Python started in a clone's folder takes `pkef_fast` from there, whatever is installed.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """The import system's question, asked last of all finders."""
+        package, _, room = name.rpartition(".")
+        folder = Path(__file__).parents[1] / room
+        if package != __name__ or room not in ("kernels", "cli") or not folder.is_dir():
+            return None
+        return spec_from_file_location(
+            name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+
+
+sys.meta_path.append(_RoomsOfAClone)
 
 # Where each name is defined; a test holds this to the imports above.
 _MODULES = {

@@ -13,7 +13,7 @@ import os
 import pickle
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -221,12 +221,29 @@ class _Unpickler(pickle._Unpickler):
     def __init__(self, file, path: Path, wanted: str):
         super().__init__(file, encoding="latin1")  # of Python 2; Python 3 writes no such strings
         self._path, self._wanted = path, wanted
+        self._file_bytes = os.fstat(file.fileno()).st_size
+
+    def load_bytearray8(self) -> None:
+        """As pickle's own, which fills as many bytes as the file says, before it reads any."""
+        size = int.from_bytes(self.read(8), "little")
+        if size > self._file_bytes:
+            raise pickle.UnpicklingError(f"{size} bytes in a file of {self._file_bytes}")
+        content = bytearray(size)
+        self.readinto(content)
+        self.append(content)
+
+    dispatch: ClassVar[dict] = {
+        **pickle._Unpickler.dispatch,
+        pickle.BYTEARRAY8[0]: load_bytearray8,
+    }
 
     def find_class(self, module: str, name: str) -> Any:
         found = _stand_in(module, name)
         if found is None:
+            # Whatever the file calls it, the sentence stays one line.
+            shown = f"{module}.{name}".encode("unicode_escape").decode("ascii")
             raise InputError(
-                f"{self._path} is a pickle that holds {module}.{name}, which may run code and was "
+                f"{self._path} is a pickle that holds {shown}, which may run code and was "
                 f"not loaded; wanted {self._wanted}, of NumPy and SciPy arrays alone."
             )
         return found

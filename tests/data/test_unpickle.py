@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkef_fast.data import unpickle
@@ -319,6 +319,21 @@ def test_any_cut_is_refused(tmp_path, protocol):
         refusal(tmp_path, content[:length])
 
 
+def test_a_name_with_a_line_break_is_refused_in_one_line(tmp_path):
+    content = b"\x80\x04\x8c\x03a\nb\x8c\x01c\x93."
+    assert "a\\nb.c" in refusal(tmp_path, content)
+
+
+def test_a_bytearray_longer_than_its_file_is_refused_before_it_is_made(tmp_path):
+    """Pickle's own reader would fill 64 GiB with zeros first, and take minutes."""
+    content = b"\x80\x05\x96" + (2**36).to_bytes(8, "little") + b"short."
+    assert "68719476736 bytes in a file of 17" in refusal(tmp_path, content)
+    whole = pickle.dumps(np.arange(5), 5)
+    assert pickle.BYTEARRAY8 in pickle.dumps(bytearray(300), 5)
+    np.testing.assert_array_equal(load(tmp_path, whole), np.arange(5))
+
+
+@settings(deadline=None)
 @given(
     protocol=st.sampled_from(PROTOCOLS),
     place=st.floats(0, 1, exclude_max=True),

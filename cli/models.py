@@ -12,7 +12,7 @@ import click
 from ..data import load_dataset
 from ..device import set_threads
 from ..errors import InputError
-from ..models import MODELS
+from ..models import MODELS, model_class
 from ..report import catalogue
 from .options import dataset_options, json_option, model_option, names, threads_option
 from .output import note, print_json, print_table
@@ -44,8 +44,8 @@ def models(dataset, data_dir, behaviors, model, timed, record, threads, as_json)
         raise InputError("--time needs a --dataset to take steps on, e.g. --dataset demo.")
     if record and not timed:
         raise InputError("--record keeps what --time measures; add --time.")
-    if model and model not in MODELS:
-        raise InputError(f"model {model!r} is unknown. Known: {', '.join(MODELS)}.")
+    if model:
+        model_class(model)
     in_use = set_threads(threads)
     data = None
     if dataset is not None:

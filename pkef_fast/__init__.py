@@ -62,7 +62,8 @@ class _RoomsOfAClone:
         )
 
 
-sys.meta_path.append(_RoomsOfAClone)
+if not Path(__file__).with_name("kernels").is_dir():  # an installed package has its rooms inside
+    sys.meta_path.append(_RoomsOfAClone)
 
 # Where each name is defined; a test holds this to the imports above.
 _MODULES = {

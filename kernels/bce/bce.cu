@@ -1,16 +1,9 @@
 // bce in CUDA C++. Contract: __init__.py.
 //
 // A block takes fixed rows and leaves one partial sum; `total` adds those in order, as for bpr.
-#include "../cuda/common.cuh"
+#include "../cuda/losses.cuh"
 
-constexpr int THREADS = 256;
 constexpr int ROWS = 1024;
-
-// The factor of a mean over the rows that are there, where only the device knows their number.
-__device__ __forceinline__ double row_factor(double factor, const int* count) {
-    if (count == nullptr) return factor;
-    return factor / double(*count > 0 ? *count : 1);
-}
 
 // Where `present` is given, rows with a negative entry are not there: no loss, zero gradients.
 template <typename T>
@@ -33,11 +26,4 @@ __global__ void __launch_bounds__(THREADS)
     }
     total = block_sum<THREADS>(total);
     if (threadIdx.x == 0) partial[blockIdx.x] = total;
-}
-
-// loss = factor * (sum of the partial sums); one block.
-__global__ void __launch_bounds__(THREADS)
-    total(const double* partial, int n, double factor, const int* count, double* loss) {
-    const double sum = sum_in_order<THREADS>(partial, n);
-    if (threadIdx.x == 0) *loss = sum * row_factor(factor, count);
 }

@@ -2,17 +2,10 @@
 //
 // A block takes fixed rows or groups and leaves one partial sum; `total` adds those in order. So the
 // loss is the same bits for any grid, and no two blocks ever add to one number.
-#include "../cuda/common.cuh"
+#include "../cuda/losses.cuh"
 
-constexpr int THREADS = 256;
 constexpr int ROWS = 1024;
 constexpr int WARPS = THREADS / WARP;
-
-// The factor of a mean over the rows that are there, where only the device knows their number.
-__device__ __forceinline__ double row_factor(double factor, const int* count) {
-    if (count == nullptr) return factor;
-    return factor / double(*count > 0 ? *count : 1);
-}
 
 // softplus(-difference), and in `weight` sigma(-difference), by the exponential that cannot overflow.
 __device__ __forceinline__ double pair(double difference, double& weight) {
@@ -121,11 +114,4 @@ __global__ void __launch_bounds__(THREADS, 4)
     }
     total = block_sum<THREADS>(total);
     if (threadIdx.x == 0) partial[blockIdx.x] = total;
-}
-
-// loss = factor * (sum of the partial sums); one block.
-__global__ void __launch_bounds__(THREADS)
-    total(const double* partial, int n, double factor, const int* count, double* loss) {
-    const double sum = sum_in_order<THREADS>(partial, n);
-    if (threadIdx.x == 0) *loss = sum * row_factor(factor, count);
 }

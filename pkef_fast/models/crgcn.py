@@ -23,7 +23,7 @@ from ..tape import ops
 from ..tape.autograd import Tensor
 from ..train.config import patience
 from ..train.protocol import ALL, About
-from .depths import one_depth_each
+from .by_behavior import one_each
 from .each_user import BehaviorTriples, EachUser
 from .pairwise import Pairwise, PairwiseConfig
 
@@ -53,7 +53,7 @@ class CrgcnConfig(PairwiseConfig):
 
     def checked(self, behaviors: Sequence[str]) -> CrgcnConfig:
         """This config with its layers, or an InputError naming the wrong field."""
-        config = one_depth_each(self, behaviors, (1,) * len(behaviors))
+        config = one_each(self, "layers", behaviors, (1,) * len(behaviors))
         return super(CrgcnConfig, config).checked(behaviors)
 
 

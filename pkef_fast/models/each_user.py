@@ -7,14 +7,15 @@ which counts in a mean but passes no gradient.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..data.dataset import Array, Csr, Dataset
-from ..data.patterns import row_of_each
+from ..data.patterns import union
 from ..kernels import Kernels
 from ..kernels.pairs import Pairs
+from .epochs import EpochLists
 
 
 class BehaviorTriples(NamedTuple):
@@ -61,15 +62,7 @@ def compacted(
     )
 
 
-def union(interactions: tuple[Csr, ...], n_items: int) -> Csr:
-    """What a user did by any behaviour."""
-    keys = [row_of_each(one).astype(np.int64) * n_items + one.indices for one in interactions]
-    rows, items = np.divmod(np.unique(np.concatenate(keys)), n_items)
-    indptr = np.searchsorted(rows, np.arange(len(interactions[0].indptr)))
-    return Csr(indptr.astype(np.int32), items.astype(np.int32))
-
-
-class EachUser:
+class EachUser(EpochLists):
     """Draws the batches; what is drawn depends on the seed, the epoch and the user alone."""
 
     def __init__(
@@ -81,7 +74,8 @@ class EachUser:
         places: Array | None,
         outside: str,
     ):
-        self.kernels, self.seed, self.most, self.places = kernels, seed, batch, places
+        super().__init__(kernels, batch)
+        self.seed, self.places = seed, places
         self.shape = (dataset.n_users, dataset.n_items)
         everything = union(dataset.interactions, dataset.n_items)
         self.sets: list[tuple[Array, Csr, Csr]] = []  # by behaviour: draws, positives, forbidden
@@ -90,8 +84,6 @@ class EachUser:
             some = np.diff(one.indptr) > 0
             caps = (some & (np.diff(forbidden.indptr) < dataset.n_items)).astype(np.int32)
             self.sets.append(kernels.place((caps, one, forbidden)))
-        self._epoch: tuple[int, tuple[Array, ...]] | None = None
-        self._on_device: tuple[Array, ...] | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -118,32 +110,8 @@ class EachUser:
                 found.append(items)
         return tuple(found)
 
-    def batch(self, step: int) -> BehaviorTriples:
-        """The batch of this step of the run."""
-        epoch, index = divmod(step, self.steps_per_epoch)
-        if self._epoch is None or self._epoch[0] != epoch:
-            self._epoch = (epoch, self.lists(epoch))
-        here = slice(index * self.most, index * self.most + self.size(index))
-        return self._compacted([one[here] for one in self._epoch[1]])
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Put the epoch's lists where `slots` takes them from, on the device."""
-        drawn = self.lists(epoch)
-        if self._on_device is None:
-            self._on_device = tuple(self.kernels.xp.zeros(len(one), "int32") for one in drawn)
-        for there, one in zip(self._on_device, drawn, strict=True):
-            there[...] = one
-
-    def slots(self, clock: Array, size: int) -> BehaviorTriples:
-        """The batch clock[0] of the epoch; who has no triple has −1, so its shape is fixed."""
-        taken = []
-        for one in self._on_device:
-            here = self.kernels.xp.zeros(size, "int32")
-            self.kernels.sample.take_users(one, clock, self.most, here)
-            taken.append(here)
-        return self._compacted(taken)
-
-    def _compacted(self, lists: list[Array]) -> BehaviorTriples:
-        users, *items = lists
+    def made(self, parts: list[Array], step: Any, fixed: bool) -> BehaviorTriples:
+        """See `EpochLists`; who has no triple has −1, so shapes are fixed in any case."""
+        users, *items = parts
         triples = list(zip(items[::2], items[1::2], strict=True))
         return compacted(users, triples, self.shape, self.kernels, self.places)

@@ -14,7 +14,6 @@ No pair is drawn: `kernels.allpairs` has L_k, up to a constant, at the cost of t
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -22,7 +21,6 @@ from typing import Any, ClassVar
 from ..config.fields import field, plain, wrong
 from ..config.space import Choice, Range, Space
 from ..data.dataset import Dataset
-from ..errors import InputError
 from ..evaluate.rankers import TableRanker
 from ..kernels.propagate import Adjacency
 from ..kernels.rank import DotScorer
@@ -30,6 +28,7 @@ from ..tape import ops
 from ..tape.autograd import Tensor, no_grad
 from ..train.config import TrainConfig, patience
 from ..train.protocol import ALL, About, Shape
+from .by_behavior import one_each
 from .parametric import Parametric
 from .user_batches import UserBatch, UserBatches
 
@@ -67,18 +66,14 @@ class GhcfConfig(TrainConfig):
 
     def checked(self, behaviors: Sequence[str]) -> GhcfConfig:
         """This config with its coefficients, or an InputError naming the wrong field."""
-        weights = self.coefficients or coefficients_of(len(behaviors), 1 / 6)
-        if len(weights) != len(behaviors):
-            raise InputError(
-                f"config field 'coefficients' has {len(weights)} values, {plain(weights)}; wanted "
-                f"one for each of the {len(behaviors)} behaviours {', '.join(behaviors)}."
-            )
-        if not weights[-1] > 0:
-            raise wrong("coefficients", plain(weights), "more than 0 for the target behaviour")
+        default = coefficients_of(len(behaviors), 1 / 6)
+        config = one_each(self, "coefficients", behaviors, default)
+        if not config.coefficients[-1] > 0:
+            found = plain(config.coefficients)
+            raise wrong("coefficients", found, "more than 0 for the target behaviour")
         for name in ("edge_dropout", "message_dropout"):
             if getattr(self, name) >= 1:
                 raise wrong(name, getattr(self, name), "less than 1, or nothing would be left")
-        config = dataclasses.replace(self, coefficients=weights)
         return super(GhcfConfig, config).checked(behaviors)
 
 

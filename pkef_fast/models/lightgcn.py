@@ -77,9 +77,7 @@ class LightGcn(Pairwise):
 
     def sampler(self, dataset: Dataset) -> OnePerUser:
         """For each step some users, with a pair and a negative of each."""
-        config = self.config
-        settings = (config.batch, config.seed, self.device.kernels, self.places, self.dtype)
-        return OnePerUser(dataset, *settings, behavior=config.number)
+        return OnePerUser(dataset, *self.drawing, behavior=self.config.number)
 
     def representations(self, parameters: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """E and Z."""

@@ -28,7 +28,7 @@ from ..tape import ops
 from ..tape.autograd import Tensor
 from ..train.config import patience
 from ..train.protocol import ALL, About
-from .depths import one_depth_each
+from .by_behavior import one_each
 from .pairwise import Pairwise, PairwiseConfig
 from .triples import OnePerUser
 
@@ -62,7 +62,7 @@ class MbCgcnConfig(PairwiseConfig):
 
     def checked(self, behaviors: Sequence[str]) -> MbCgcnConfig:
         """This config with its layers, or an InputError naming the wrong field."""
-        config = one_depth_each(self, behaviors, layers_of(len(behaviors)))
+        config = one_each(self, "layers", behaviors, layers_of(len(behaviors)))
         return super(MbCgcnConfig, config).checked(behaviors)
 
 
@@ -110,9 +110,7 @@ class MbCgcn(Pairwise):
 
     def sampler(self, dataset: Dataset) -> OnePerUser:
         """For each step some users, with a pair of the target and a negative of each."""
-        config = self.config
-        settings = (config.batch, config.seed, self.device.kernels, self.places, self.dtype)
-        return OnePerUser(dataset, *settings)
+        return OnePerUser(dataset, *self.drawing)
 
     def representations(self, parameters: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """E and Z."""

@@ -171,9 +171,7 @@ class Mbgcn(Pairwise):
 
     def sampler(self, dataset: Dataset) -> TripleList:
         """Every train pair of the target once an epoch, with one negative."""
-        config = self.config
-        settings = (config.batch, config.seed, self.device.kernels, self.places, self.dtype)
-        return TripleList(dataset, *settings)
+        return TripleList(dataset, *self.drawing)
 
     def thinned(self, sides: Sequence[OneSided], step: Any, first: int = 0) -> Sequence[OneSided]:
         """These, without the pairs that this step leaves out."""

@@ -37,9 +37,7 @@ class MfBpr(Pairwise):
 
     def sampler(self, dataset: Dataset) -> TripleList:
         """Every train pair once an epoch, with one negative."""
-        config = self.config
-        settings = (config.batch, config.seed, self.device.kernels, self.places, self.dtype)
-        return TripleList(dataset, *settings)
+        return TripleList(dataset, *self.drawing)
 
     def representations(self, parameters: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The embeddings themselves."""

@@ -16,7 +16,7 @@ comparison in the PKEF paper; the release's optimiser is Adagrad, ours is Adam.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
@@ -30,6 +30,7 @@ from ..tape import ops
 from ..tape.autograd import Tensor, no_grad
 from ..train.config import patience
 from ..train.protocol import ALL, About
+from .by_behavior import one_each
 from .labels import Labelled, LabelList
 from .network_ranker import NetworkRanker, Product, Tower
 from .pointwise import Pointwise, PointwiseConfig
@@ -59,12 +60,8 @@ class NmtrConfig(PointwiseConfig):
 
     def checked(self, behaviors: Sequence[str]) -> NmtrConfig:
         """This config with its λ, or an InputError naming the wrong field."""
-        config, count = self, len(behaviors)
-        if not config.coefficients:
-            config = replace(config, coefficients=(1 / count,) * count)
-        if len(config.coefficients) != count:
-            wanted = f"one for each of the {count} behaviours"
-            raise wrong("coefficients", config.coefficients, wanted)
+        count = len(behaviors)
+        config = one_each(self, "coefficients", behaviors, (1 / count,) * count)
         if config.unit == "gmf" and config.layers != 1:
             raise wrong("layers", config.layers, "1, for the unit gmf has one hidden layer")
         if config.hidden[-1] < 1:

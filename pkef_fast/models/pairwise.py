@@ -45,6 +45,12 @@ class Pairwise(Parametric):
     TABLES = 6  # see `tables`
     matrices: tuple[str, ...] = ()  # parameters that are penalised whole, as a batch's rows are
 
+    @property
+    def drawing(self) -> tuple:
+        """What samplers of triples take beside the data set."""
+        config = self.config
+        return config.batch, config.seed, self.device.kernels, self.places, self.dtype
+
     def representations(self, parameters: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """E (N, d), whose rows are penalised, and Z (N, d), whose rows score."""
         raise NotImplementedError

@@ -96,9 +96,7 @@ class Rgcn(Pairwise):
 
     def sampler(self, dataset: Dataset) -> TripleList:
         """Every train pair of the target once an epoch, with one negative."""
-        config = self.config
-        settings = (config.batch, config.seed, self.device.kernels, self.places, self.dtype)
-        return TripleList(dataset, *settings)
+        return TripleList(dataset, *self.drawing)
 
     def representations(self, parameters: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """E and Z."""

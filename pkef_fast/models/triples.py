@@ -15,6 +15,7 @@ from ..data.dataset import Array, Csr, Dataset
 from ..data.patterns import row_of_each
 from ..kernels import Kernels
 from ..kernels.pairs import Pairs
+from .epochs import EpochLists
 
 
 class Triples(NamedTuple):
@@ -72,10 +73,8 @@ def compacted(
     return Triples(nodes, pairs, in_pairs * halves)
 
 
-class _Triples:
-    """What both samplers have; `triples` are an epoch's, in batches of `size`."""
-
-    steps_per_epoch: int
+class _Triples(EpochLists):
+    """What the samplers have in common; an epoch's lists are users, positives and negatives."""
 
     def __init__(
         self,
@@ -87,53 +86,19 @@ class _Triples:
         dtype: type,
         behavior: int = -1,
     ):
-        self.kernels, self.seed, self.most, self.dtype = kernels, seed, batch, dtype
+        super().__init__(kernels, batch)
+        self.seed, self.dtype = seed, dtype
         self.shape, self.places = (dataset.n_users, dataset.n_items), places
         target = dataset.interactions[behavior]
         degrees = np.diff(target.indptr).astype(np.int32)
         # Who has nothing has no positive, and who has everything no negative.
         self.degrees = np.where(degrees < dataset.n_items, degrees, 0).astype(np.int32)
         self.target: Csr = kernels.place(target)
-        self._epoch: tuple[int, tuple[Array, ...]] | None = None
-        self._on_device: tuple[Array, ...] | None = None
 
-    def triples(self, epoch: int) -> tuple[Array, Array, Array]:
-        """Users, positives and negatives of an epoch, step by step, on the device."""
-        raise NotImplementedError
-
-    def size(self, index: int) -> int:
-        """Triples of batch `index` of an epoch."""
-        raise NotImplementedError
-
-    def _compacted(self, users, positives, negatives, step) -> Triples:
+    def made(self, parts: list[Array], step: Any, fixed: bool) -> Triples:
+        """See `EpochLists`; all triples are there, so shapes are fixed in any case."""
         settings = (self.shape, self.kernels, self.places, self.dtype)
-        return compacted(users, positives, negatives, *settings)._replace(step=step)
-
-    def batch(self, step: int) -> Triples:
-        """The batch of this step of the run."""
-        epoch, index = divmod(step, self.steps_per_epoch)
-        if self._epoch is None or self._epoch[0] != epoch:
-            self._epoch = (epoch, self.triples(epoch))
-        start = index * self.most
-        here = slice(start, start + self.size(index))
-        return self._compacted(*(one[here] for one in self._epoch[1]), step)
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Put the epoch's triples where `slots` takes them from, on the device."""
-        drawn = self.triples(epoch)
-        if self._on_device is None:
-            self._on_device = tuple(self.kernels.xp.zeros(len(drawn[0]), "int32") for _ in drawn)
-        for there, one in zip(self._on_device, drawn, strict=True):
-            there[...] = one
-
-    def slots(self, clock: Array, size: int) -> Triples:
-        """The batch clock[0] of the epoch; all its triples are there, so its shape is fixed."""
-        taken = []
-        for one in self._on_device:
-            here = self.kernels.xp.zeros(size, "int32")
-            self.kernels.sample.take_users(one, clock, self.most, here)
-            taken.append(here)
-        return self._compacted(*taken, clock)
+        return compacted(*parts, *settings)._replace(step=step)
 
     def _draw(self, users, caps, step):
         """`kernels.sample.draw` from the target behaviour."""
@@ -166,7 +131,7 @@ class TripleList(_Triples):
         """Triples of batch `index` of an epoch."""
         return min(self.most, self.count - index * self.most)
 
-    def triples(self, epoch: int) -> tuple[Array, Array, Array]:
+    def lists(self, epoch: int) -> tuple[Array, Array, Array]:
         """See above: a user's n-th draw gives the n-th pair its negative."""
         users, positives = self.pairs
         _, _, negatives = self._draw(self.users, self.degrees, epoch)
@@ -197,7 +162,7 @@ class OnePerUser(_Triples):
         """Triples of every batch."""
         return self.most
 
-    def triples(self, epoch: int) -> tuple[Array, Array, Array]:
+    def lists(self, epoch: int) -> tuple[Array, Array, Array]:
         """Users, positives and negatives of all steps of an epoch."""
         everybody, parts = self.kernels.place(self.users), []
         for step in range(epoch * self.steps_per_epoch, (epoch + 1) * self.steps_per_epoch):
@@ -239,11 +204,11 @@ class SomePerUser(_Triples):
         """Triples of batch `index` of an epoch."""
         return min(self.most, self.taken * self.samples - index * self.most)
 
-    def triples(self, epoch: int) -> tuple[Array, Array, Array]:
+    def lists(self, epoch: int) -> tuple[Array, Array, Array]:
         """See above; a user's stand together."""
         order = self.kernels.sample.epoch_users(len(self.users), self.taken, self.seed, epoch)
         return self._draw(self.kernels.place(self.users)[order], self.caps, epoch)
 
-    def _compacted(self, users, positives, negatives, step) -> UserTriples:
-        batch = super()._compacted(users, positives, negatives, step)
-        return UserTriples(batch, len(users) // self.samples)
+    def made(self, parts: list[Array], step: Any, fixed: bool) -> UserTriples:
+        """See `EpochLists`."""
+        return UserTriples(super().made(parts, step, fixed), len(parts[0]) // self.samples)

@@ -10,6 +10,7 @@ import numpy as np
 from ..data.dataset import Array, Dataset
 from ..kernels import Kernels
 from ..kernels.pairs import Pairs
+from .epochs import EpochLists
 
 
 class UserBatch(NamedTuple):
@@ -26,7 +27,7 @@ class UserBatch(NamedTuple):
     step: Any
 
 
-class UserBatches:
+class UserBatches(EpochLists):
     """All users once an epoch, in random order, so many a step.
 
     Parameters
@@ -50,9 +51,9 @@ class UserBatches:
         kernels: Kernels,
         places: Array | None,
     ):
-        self.kernels, self.seed, self.places = kernels, seed, places
+        super().__init__(kernels, min(batch, dataset.n_users))
+        self.seed, self.places = seed, places
         self.n_users, self.n_items = dataset.n_users, dataset.n_items
-        self.most = min(batch, dataset.n_users)
         self.pairs = {k: kernels.place(dataset.interactions[k]) for k in behaviors}
         items = np.arange(self.n_users, self.n_users + self.n_items, dtype=np.int32)
         self.items = kernels.place(items)
@@ -61,8 +62,6 @@ class UserBatches:
             k: int(np.sort(np.diff(dataset.interactions[k].indptr))[-self.most :].sum())
             for k in behaviors
         }
-        self._epoch: tuple[int, Array] | None = None
-        self._on_device: Array | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -73,29 +72,13 @@ class UserBatches:
         """Users of batch `index` of an epoch."""
         return min(self.most, self.n_users - index * self.most)
 
-    def users(self, epoch: int) -> Array:
+    def lists(self, epoch: int) -> tuple[Array]:
         """All users, in the order of an epoch."""
-        return self.kernels.sample.epoch_users(self.n_users, self.n_users, self.seed, epoch)
+        return (self.kernels.sample.epoch_users(self.n_users, self.n_users, self.seed, epoch),)
 
-    def batch(self, step: int) -> UserBatch:
-        """The batch of this step of the run."""
-        epoch, index = divmod(step, self.steps_per_epoch)
-        if self._epoch is None or self._epoch[0] != epoch:
-            self._epoch = (epoch, self.users(epoch))
-        start = index * self.most
-        return self.of(self._epoch[1][start : start + self.size(index)], step)
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Put the epoch's users where `slots` takes them from, on the device."""
-        if self._on_device is None:
-            self._on_device = self.kernels.xp.zeros(self.n_users, "int32")
-        self._on_device[...] = self.users(epoch)
-
-    def slots(self, clock: Array, size: int) -> UserBatch:
-        """The batch clock[0] of the epoch, with room for the pairs of any `size` users."""
-        users = self.kernels.xp.zeros(size, "int32")
-        self.kernels.sample.take_users(self._on_device, clock, self.most, users)
-        return self.of(users, clock, self.room)
+    def made(self, parts: list[Array], step: Any, fixed: bool) -> UserBatch:
+        """See `EpochLists`; of fixed shapes there is room for the pairs of any users."""
+        return self.of(*parts, step, self.room if fixed else None)
 
     def of(self, users: Array, step: Any, room: Mapping[int, int | None] | None = None):
         """The batch of these distinct users (b,) int32; `room` for a behaviour's pairs, if any."""

@@ -56,19 +56,19 @@ def test_each_user_of_an_epoch_has_as_many_positives_and_negatives():
 
     data = with_target(shop(), change)
     batches, target = sampler(data), dense(data.interactions[-1], data.n_items)
-    users, positives, negatives = batches.triples(0)
+    users, positives, negatives = batches.lists(0)
     found, counts = np.unique(users, return_counts=True)
     assert len(found) == 20
     assert set(counts) == {5}
-    assert not {3, 5} & set(sampler(data, take=40).triples(0)[0])
+    assert not {3, 5} & set(sampler(data, take=40).lists(0)[0])
     assert target[users, positives].all()
     assert not target[users, negatives].any()
     assert max(target[found].sum(axis=1)) < 30 and min(target[found].sum(axis=1)) < 5
     assert [batches.size(index) for index in range(batches.steps_per_epoch)] == [40, 40, 20]
-    np.testing.assert_array_equal(sampler(data).triples(0), (users, positives, negatives))
-    assert not np.array_equal(np.unique(batches.triples(1)[0]), found)
+    np.testing.assert_array_equal(sampler(data).lists(0), (users, positives, negatives))
+    assert not np.array_equal(np.unique(batches.lists(1)[0]), found)
     other = sampler(data, take=40)
-    first, second = (one[1][np.argsort(one[0])] for one in (other.triples(0), other.triples(1)))
+    first, second = (one[1][np.argsort(one[0])] for one in (other.lists(0), other.lists(1)))
     assert not np.array_equal(first, second)
 
 
@@ -78,7 +78,7 @@ def test_a_batch_knows_its_users_who_stand_first():
     for step in (0, 2, 4):
         batch = batches.batch(step)
         triples, index = batch.triples, step % 3
-        users = batches.triples(step // 3)[0][index * 40 : index * 40 + batches.size(index)]
+        users = batches.lists(step // 3)[0][index * 40 : index * 40 + batches.size(index)]
         assert batch.users == len(set(users.tolist()))
         np.testing.assert_array_equal(triples.nodes[: batch.users], np.unique(users))
         assert (triples.nodes[batch.users :] >= data.n_users).all()

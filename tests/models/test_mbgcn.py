@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from forms import emulated
+from gradient_checks import check_gradients
 from recorder import Recorder
 from shops import dense
 
@@ -111,19 +112,7 @@ def test_without_the_item_item_score_its_matrices_have_no_gradient_and_stay():
 )
 def test_every_switchs_gradient_is_that_of_central_differences(changes):
     trainer, rng = trainer_of(shop(), "reference", **changes), np.random.default_rng(0)
-    model, batch = trainer.model, trainer.next_batch()
-    trainer.gradients(batch)
-    gradients = {key: one.grad.copy() for key, one in model.parameters.items()}
-    for key, tensor in model.parameters.items():
-        assert np.any(gradients[key] != 0)
-        direction = rng.normal(size=tensor.shape)
-        start, ends = tensor.data.copy(), []
-        for h in (1e-6, -1e-6):
-            tensor.data[...] = start + h * direction
-            ends.append(trainer.gradients(batch)["loss.data"])
-        tensor.data[...] = start
-        numeric = (ends[0] - ends[1]) / 2e-6
-        assert numeric == pytest.approx(np.sum(gradients[key] * direction), rel=1e-6, abs=1e-9)
+    check_gradients(trainer, trainer.next_batch(), rng, 1e-6, rel=1e-6, abs=1e-9)
 
 
 # ---- dropout ------------------------------------------------------------------------------------

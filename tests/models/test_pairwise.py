@@ -10,6 +10,7 @@ import json
 import numpy as np
 import pytest
 from forms import emulated
+from gradient_checks import check_gradients
 from recorder import Recorder
 
 from pkef_fast import Recommender
@@ -61,17 +62,17 @@ def test_an_epoch_of_triples_has_every_train_pair_once():
     data = shop()
     target = data.interactions[-1]
     batches = sampler(TripleList, data)
-    users, positives, negatives = batches.triples(0)
+    users, positives, negatives = batches.lists(0)
     order = np.lexsort((positives, users))
     np.testing.assert_array_equal(users[order], row_of_each(target))
     np.testing.assert_array_equal(positives[order], target.indices)
     assert not contains(target, users, negatives, data.n_items).any()
     assert not np.array_equal(users, np.sort(users))  # in random order
     assert sum(batches.size(i) for i in range(batches.steps_per_epoch)) == len(users)
-    other = batches.triples(1)
+    other = batches.lists(1)
     assert not np.array_equal(users, other[0])
     assert not np.array_equal(negatives[order], other[2][np.lexsort(other[1::-1])])
-    again = sampler(TripleList, data).triples(0)
+    again = sampler(TripleList, data).lists(0)
     np.testing.assert_array_equal(again, (users, positives, negatives))
 
 
@@ -80,7 +81,7 @@ def test_a_step_of_one_per_user_has_distinct_users():
     target = data.interactions[-1]
     batches = sampler(OnePerUser, data)
     assert batches.steps_per_epoch == len(target.indices) // 16 + 1
-    users, positives, negatives = batches.triples(2)
+    users, positives, negatives = batches.lists(2)
     for start in range(0, len(users), 16):
         assert len(set(users[start : start + 16].tolist())) == 16
     assert contains(target, users, positives, data.n_items).all()
@@ -93,7 +94,7 @@ def test_one_per_user_of_another_behaviour_takes_its_pairs():
     kernels = device("cpu").kernels
     batches = OnePerUser(data, 16, 3, kernels, None, np.float64, behavior=0)
     assert batches.steps_per_epoch == len(views.indices) // 16 + 1
-    users, positives, negatives = batches.triples(0)
+    users, positives, negatives = batches.lists(0)
     assert contains(views, users, positives, data.n_items).all()
     assert not contains(views, users, negatives, data.n_items).any()
 
@@ -122,7 +123,7 @@ def test_appearances_count_the_triples_of_a_node(kind):
     batches = sampler(kind, data)
     batch = batches.batch(1)
     here = slice(batches.most, batches.most + batches.size(1))
-    users, positives, negatives = (one[here] for one in batches.triples(0))
+    users, positives, negatives = (one[here] for one in batches.lists(0))
     nodes = np.concatenate([users, positives + data.n_users, negatives + data.n_users])
     wanted = np.bincount(nodes, minlength=data.n_users + data.n_items)
     found = np.zeros(len(wanted))
@@ -141,18 +142,7 @@ def test_the_gradient_is_that_of_central_differences(name):
     for tensor in model.parameters.values():
         tensor.data += 0.5 * rng.normal(size=tensor.shape)
     batch = trainer.next_batch()
-    trainer.gradients(batch)
-    gradients = {key: one.grad.copy() for key, one in model.parameters.items()}
-    for key, tensor in model.parameters.items():
-        assert np.any(gradients[key] != 0)
-        direction = rng.normal(size=tensor.shape)
-        start, ends = tensor.data.copy(), []
-        for h in (1e-5, -1e-5):
-            tensor.data[...] = start + h * direction
-            ends.append(trainer.gradients(batch)["loss.data"])
-        tensor.data[...] = start
-        exact = np.sum(gradients[key] * direction)
-        assert (ends[0] - ends[1]) / 2e-5 == pytest.approx(exact, rel=1e-7)
+    check_gradients(trainer, batch, rng, 1e-5, rel=1e-7)
 
 
 def test_lightgcn_without_layers_is_mf():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from gradient_checks import check_gradients
 
 from pkef_fast.data import generate
 from pkef_fast.device import device
@@ -104,18 +105,7 @@ def test_the_gradient_of_every_switch_is_that_of_central_differences(changes):
     for tensor in model.parameters.values():
         tensor.data += 0.3 * rng.normal(size=tensor.shape)
     batch = trainer.next_batch()
-    trainer.gradients(batch)
-    gradients = {key: one.grad.copy() for key, one in model.parameters.items()}
-    for key, tensor in model.parameters.items():
-        assert np.any(gradients[key] != 0)
-        direction = rng.normal(size=tensor.shape)
-        start, ends = tensor.data.copy(), []
-        for h in (1e-6, -1e-6):
-            tensor.data[...] = start + h * direction
-            ends.append(trainer.gradients(batch)["loss.data"])
-        tensor.data[...] = start
-        exact = np.sum(gradients[key] * direction)
-        assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(exact, rel=1e-5, abs=1e-8)
+    check_gradients(trainer, batch, rng, 1e-6, rel=1e-5, abs=1e-8)
 
 
 def test_the_penalty_covers_every_matrix():

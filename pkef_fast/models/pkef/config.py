@@ -14,6 +14,7 @@ from typing import Any
 from ...config.fields import field, plain, wrong
 from ...errors import InputError, did_you_mean
 from ...train.config import TrainConfig
+from ..by_behavior import one_each
 
 COUPLED = ("shared_bottom", "mmoe", "ple")  # heads on the sum of all behaviours' tables
 EXPERTS = {"mmoe": (0, 3), "ple": (1, 2)}  # own and shared, where the config does not say
@@ -187,12 +188,7 @@ class PkefConfig(TrainConfig):
             behaviors
         )
         for name in ("layers", "coefficients"):
-            values = getattr(config, name)
-            if len(values) != len(behaviors):
-                raise InputError(
-                    f"config field {name!r} has {len(values)} values, {plain(values)}; wanted one "
-                    f"for each of the {len(behaviors)} behaviours {', '.join(behaviors)}."
-                )
+            config = one_each(config, name, behaviors)
         if config.popular_negatives + config.batch_negatives > 1:
             raise InputError(
                 f"config fields 'popular_negatives' {config.popular_negatives:g} and "

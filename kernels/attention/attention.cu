@@ -3,38 +3,15 @@
 // `memory` is one matrix product over M·d numbers a row, whose left operand, relu(p_m)·x_i, is made
 // as its tiles are loaded; its adjoint makes d_t·R_mᵀ tile by tile and keeps none of it. What mixes
 // the rows of a node takes a warp a node.
-#include "../cuda/common.cuh"
+#include "../cuda/products.cuh"
 
-constexpr int THREADS = 256;
 constexpr int WARPS = THREADS / WARP;
-constexpr int TILE = 64;
-constexpr int DEPTH = 16;  // of the products that are in shared memory at a time
-constexpr int EACH = 4;    // outputs of a thread along either side
-constexpr int MOST = 8;    // behaviours
+constexpr int MOST = 8;  // behaviours
 
 // A closed slot gives 0 whatever x is; a NaN is not closed.
 template <typename T>
 __device__ __forceinline__ T through(T p, T x) {
     return p <= 0 ? T(0) : p * x;
-}
-
-// sum += a tile's products; thread (row, column) has the outputs row + 16·i, column + 16·j.
-template <typename T>
-__device__ __forceinline__ void add_products(T (*tile_a)[TILE + 1], T (*tile_b)[TILE + 1], int row,
-                                             int column, T (&sum)[EACH][EACH]) {
-#pragma unroll
-    for (int l = 0; l < DEPTH; ++l) {
-        T left[EACH], right[EACH];
-#pragma unroll
-        for (int i = 0; i < EACH; ++i) {
-            left[i] = tile_a[l][row + 16 * i];
-            right[i] = tile_b[l][column + 16 * i];
-        }
-#pragma unroll
-        for (int i = 0; i < EACH; ++i)
-#pragma unroll
-            for (int j = 0; j < EACH; ++j) sum[i][j] += left[i] * right[j];
-    }
 }
 
 // t (n, d) = [relu(p_1)·x | … | relu(p_M)·x] (n, M·d) · R (M·d, d).

@@ -3,12 +3,7 @@
 // One matrix product serves the map and its adjoint: tiles of 64 × 64 outputs a block, 4 × 4 a
 // thread, operands through shared memory. A product over many rows (the weight's gradient) is cut
 // into pieces of rows that `column_sums` adds in order: deterministic without atomics.
-#include "../cuda/common.cuh"
-
-constexpr int THREADS = 256;
-constexpr int TILE = 64;
-constexpr int DEPTH = 16;  // of the products that are in shared memory at a time
-constexpr int EACH = 4;    // outputs of a thread along either side
+#include "../cuda/products.cuh"
 
 // The tile (TILE along the outputs, DEPTH along the sum) of an operand, zero beyond its edges. The
 // operand is stored (outputs, sum), or (sum, outputs) where ACROSS. The extra column keeps the
@@ -39,26 +34,13 @@ __global__ void __launch_bounds__(THREADS)
     const int first_m = blockIdx.x * TILE, first_n = blockIdx.y * TILE;
     const int from = int(int64(k) * blockIdx.z / gridDim.z);
     const int to = int(int64(k) * (blockIdx.z + 1) / gridDim.z);
-    // Thread (row, column) has the outputs row + 16·i, column + 16·j.
     const int row = threadIdx.x / 16, column = threadIdx.x % 16;
     T sum[EACH][EACH] = {};
     for (int at = from; at < to; at += DEPTH) {
         load_tile<T, A_ACROSS>(tile_a, a, m, k, first_m, at, to);
         load_tile<T, B_ACROSS>(tile_b, b, n, k, first_n, at, to);
         __syncthreads();
-#pragma unroll
-        for (int l = 0; l < DEPTH; ++l) {
-            T left[EACH], right[EACH];
-#pragma unroll
-            for (int i = 0; i < EACH; ++i) {
-                left[i] = tile_a[l][row + 16 * i];
-                right[i] = tile_b[l][column + 16 * i];
-            }
-#pragma unroll
-            for (int i = 0; i < EACH; ++i)
-#pragma unroll
-                for (int j = 0; j < EACH; ++j) sum[i][j] += left[i] * right[j];
-        }
+        add_products(tile_a, tile_b, row, column, sum);
         __syncthreads();
     }
     c += int64(blockIdx.z) * m * n;

@@ -56,10 +56,12 @@ def called(*words: str) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def run(name: str, seed: int, data: list[str], extra: list[str]) -> dict:
+def run(name: str, seed: int, data: list[str], extra: list[str], threads: int | None) -> dict:
     """Figures and costs of one run."""
     model, _, preset = name.partition(":")
     words = ["--model", model, *(["--preset", preset] if preset else [])]
+    if threads:
+        words += ["--threads", str(threads)]
     if MODELS[model].trained:
         words += ["--select", "val", "--seed", str(seed), *extra]
     start = time.perf_counter()
@@ -72,6 +74,7 @@ def run(name: str, seed: int, data: list[str], extra: list[str]) -> dict:
         "model": name,
         "seed": seed,
         "extra": " ".join(extra),
+        "threads": threads,
         "epochs": found["epochs"],
         "chosen": (found.get("selection") or {}).get("epoch"),
         "milliseconds": 1000 * (found["seconds_per_step"] or 0),
@@ -133,6 +136,7 @@ def main() -> None:
     parser.add_argument("--data-dir", default="")
     parser.add_argument("--models", default=",".join(MODELS), help="MODEL or MODEL:PRESET, …")
     parser.add_argument("--seeds", default="1")
+    parser.add_argument("--threads", type=int, help="changes times, and no figure")
     options, extra = parser.parse_known_args()
     records = []
     if options.log.exists():
@@ -149,7 +153,7 @@ def main() -> None:
         for name in options.models.split(","):
             if (name, seed, " ".join(extra)) in done:
                 continue
-            record = run(name, seed, data, extra)
+            record = run(name, seed, data, extra, options.threads)
             with options.log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
             print(json.dumps(record), flush=True)

@@ -112,7 +112,8 @@ def test_the_torch_peer_trains():
     assert np.mean(losses[-3:]) < 0.9 * np.mean(losses[:3])
 
 
-def test_the_torch_lightgcn_is_that_of_the_fixture():
+@pytest.mark.parametrize("plain", [False, True])
+def test_the_torch_lightgcn_is_that_of_the_fixture(plain):
     pytest.importorskip("torch", reason="PyTorch is not installed (extra `peers`)")
     from peers import torch_lightgcn
 
@@ -121,7 +122,7 @@ def test_the_torch_lightgcn_is_that_of_the_fixture():
         z, [f"b{k}" for k in range(sum(n.startswith("R.") for n in z))], z["test_item"]
     )
     model = lightgcn.build(json.loads(str(z["config"])), data, device("cpu"), parameters_of(z))
-    training = torch_lightgcn.Training(data, model.config, parameters_of(z))
+    training = torch_lightgcn.Training(data, model.config, parameters_of(z), plain)
     assert torch_lightgcn.covers(model.config)
     batch = tuple(z[f"batch.{part}"] for part in ("users", "positives", "negatives"))
     for update in (1, 2, 3):

@@ -18,9 +18,11 @@ import numpy as np
 
 from pkef_fast.kernels.propagate import Adjacency
 from pkef_fast.report.stages import PRODUCT, STEP, Peer
+from pkef_fast.train.protocol import TARGET
 from pkef_fast.train.trainer import Trainer
 
 LIBRARIES = ("torch", "implicit")
+SAME_STEP = "PyTorch step of the same model"
 IMPLICIT_RUNS = 3  # each of several epochs
 
 
@@ -30,9 +32,8 @@ def missing() -> list[str]:
 
 
 def peers(trainer: Trainer, graph: Adjacency, x: np.ndarray, threads: int) -> list[Peer]:
-    """Peers of a model that is trained, and of the product of its first graph with x (N, d)."""
+    """Peers of a model that is trained, and of the product of the first graph with x (N, d)."""
     config, data = trainer.model.config, trainer.dataset
-    view = data.behaviors[0]
     found = []
     if "torch" not in missing():
         import torch
@@ -40,23 +41,29 @@ def peers(trainer: Trainer, graph: Adjacency, x: np.ndarray, threads: int) -> li
         from . import torch_lightgcn, torch_pkef, torch_product
 
         torch.set_num_threads(threads)
-        found.append(
-            Peer(f"PyTorch sparse CSR @ dense, {view}", PRODUCT, torch_product.product(graph, x))
-        )
-        for written in (torch_pkef, torch_lightgcn):
-            if not written.covers(config):
-                continue
-            training = written.Training(data, config, trainer.model.stored())
-            found.append(Peer("PyTorch step of the same model", STEP, training.make_step))
+        name = f"PyTorch sparse CSR @ dense, {data.behaviors[0]}"
+        found.append(Peer(name, PRODUCT, torch_product.product(graph, x)))
+        start = trainer.model.stored()
+        if torch_pkef.covers(config):
+            found.append(Peer(SAME_STEP, STEP, torch_pkef.Training(data, config, start).make_step))
+        if torch_lightgcn.covers(config):
+            tuned = torch_lightgcn.Training(data, config, start)
+            plain = torch_lightgcn.Training(data, config, start, plain=True)
+            found.append(Peer(f"{SAME_STEP}, tuned", STEP, tuned.make_step))
+            found.append(Peer(f"{SAME_STEP}, plain", STEP, plain.make_step))
     if "implicit" not in missing():
         from .implicit_bpr import epoch_seconds
 
+        # Of what the model's own epoch goes through: the target's pairs where it reads no others.
+        number = -1 if trainer.model.about.reads == TARGET else 0
+
         def seconds():
             runs = (
-                epoch_seconds(data.interactions[0], data.n_items, config.d, threads)
+                epoch_seconds(data.interactions[number], data.n_items, config.d, threads)
                 for _ in range(IMPLICIT_RUNS)
             )
             return statistics.median(runs)
 
-        found.append(Peer(f"implicit BPR, an epoch of {view}", "epoch", seconds=seconds))
+        name = f"implicit BPR, an epoch of {data.behaviors[number]}"
+        found.append(Peer(name, "epoch", seconds=seconds))
     return found

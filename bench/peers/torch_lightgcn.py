@@ -29,19 +29,25 @@ def covers(config: TrainConfig) -> bool:
 
 
 class Training:
-    """Makes steps: sample, forward, backward, update."""
+    """Makes steps: sample, forward, backward, update.
 
-    def __init__(self, dataset: Dataset, config: LightGcnConfig, parameters: Mapping):
+    By default at PyTorch's best settings; `plain` is what one writes who does not look for them: a
+    COO matrix differentiated by autograd and Adam as it comes.
+    """
+
+    def __init__(
+        self, dataset: Dataset, config: LightGcnConfig, parameters: Mapping, plain: bool = False
+    ):
         dtype, target = config.dtype, dataset.interactions[-1]
         self.config, self.n_users, self.n_items = config, dataset.n_users, dataset.n_items
         graph = adjacency(target, dataset.n_items, "symmetric", False, dtype.type)
-        self.spread = Spread(graph, "both")
+        self.spread = Spread(graph, "coo" if plain else "both")
         self.weights = {
             name: torch.nn.Parameter(torch.from_numpy(np.array(value, dtype)))
             for name, value in parameters.items()
         }
         self.optimizer = torch.optim.Adam(
-            self.weights.values(), lr=config.lr, eps=config.adam_epsilon, fused=True
+            self.weights.values(), lr=config.lr, eps=config.adam_epsilon, fused=not plain
         )
         self.random = np.random.default_rng(config.seed)
         shape = (dataset.n_users, dataset.n_items)

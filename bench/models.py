@@ -69,6 +69,7 @@ def run(name: str, seed: int, data: list[str], extra: list[str], threads: int | 
         out = f"{folder}/run"
         found = called("train", *data, *words, "--out", out)
         protocols = called("evaluate", out, "--protocol", "all")["protocols"]
+    chosen = found.get("selection") or {}
     return {
         "dataset": data[1],
         "model": name,
@@ -76,7 +77,8 @@ def run(name: str, seed: int, data: list[str], extra: list[str], threads: int | 
         "extra": " ".join(extra),
         "threads": threads,
         "epochs": found["epochs"],
-        "chosen": (found.get("selection") or {}).get("epoch"),
+        "chosen": chosen.get("epoch"),
+        **{f"val.{name}": value for name, value in (chosen.get("metrics") or {}).items()},
         "milliseconds": 1000 * (found["seconds_per_step"] or 0),
         "bytes": found["peak_memory_bytes"],
         "seconds": time.perf_counter() - start,

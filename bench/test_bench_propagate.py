@@ -12,6 +12,7 @@ import pytest
 from pkef_fast.graph.adjacency import adjacency, reordered
 from pkef_fast.graph.node_order import node_order
 from pkef_fast.kernels import load
+from pkef_fast.kernels.linear import cpu as linear
 from pkef_fast.kernels.propagate import cpu, reference
 from pkef_fast.report.stages import scipy_product, tables
 
@@ -41,6 +42,23 @@ def test_spread(benchmark, view, form):
         benchmark(reference.spread, graph, x)
     else:
         benchmark(cpu.spread, trained, x)
+
+
+@pytest.mark.benchmark(group="layer_sum")
+@pytest.mark.parametrize("form", ["products", "numba"])
+def test_layer_sum(benchmark, dataset, form):
+    """LightGCN's three layers of the target, and the same by products and sums."""
+    graph = adjacency(dataset.interactions[-1], dataset.n_items, "symmetric")
+    (x,) = tables(1, dataset.n_users + dataset.n_items, D, np.float32)
+
+    def products():
+        y = one = x
+        for _ in range(3):
+            one = cpu.spread(graph, one)
+            y = linear.total(y, one)
+        return y
+
+    benchmark(products if form == "products" else lambda: cpu.layer_sum(graph, x, 3))
 
 
 @pytest.mark.benchmark(group="layer")

@@ -80,6 +80,7 @@ def propagate(form, rng):
             _layer(form, rng, adjacency(seen, 14, "symmetric", True), d, fusion, source)
         graph = adjacency(seen, 14)
         form.spread(graph, draws(rng, 23, 6))
+        form.layer_sum(adjacency(seen, 14, "symmetric"), draws(rng, 23, 6), 2)
         a, c = draws(rng, 2, 23, 6)
         out, r, inverse = form.project(a, c)
         form.project_adjoint(out, a, c, r, inverse)

@@ -21,6 +21,8 @@ fuse, row by row (n a node, ⟨·,·⟩ an inner product, ε = 1e-12):
 Entry points (reference.py and cpu.py have the same)
 ----------------------------------------------------
 spread(adjacency, x) → y                                   y = Â x; adjoint: spread on `transposed`
+layer_sum(adjacency, x, layers) → y                        y = Σ_{l=0…layers} Â^l x, as y ← x + Â y
+                                                           from y = x on; adjoint: on `transposed`
 project(a, c) → (out, r, inverse)                          out = r·c, inverse = 1/(⟨c,c⟩ + ε)
 project_adjoint(d_out, a, c, r, inverse) → (d_a, d_c)      with t = ⟨d_out,c⟩·inverse:
                                                            d_a = t·c, d_c = r·d_out + t·a − 2rt·c

@@ -18,7 +18,7 @@ from . import EPSILON
 from .narrow import narrow
 from .neighbours import sum_neighbours
 
-__all__ = ["layer", "layer_adjoint", "project", "project_adjoint", "spread"]
+__all__ = ["layer", "layer_adjoint", "layer_sum", "project", "project_adjoint", "spread"]
 
 # Weight gradients are summed over this many pieces of rows, whatever the number of threads.
 PIECES = 64
@@ -99,12 +99,12 @@ def _scaled(adjacency, x):
 
 
 @parallel()
-def _messages(indptr, indices, chunks, x, scale_out, self_loop, add, y):
-    """y = scale_out∘(A + self_loop·I)·x, added to y where `add` says so."""
+def _messages(indptr, indices, chunks, x, scale_out, self_loop, add, base, y):
+    """y = scale_out∘(A + self_loop·I)·x, and + base where `add` says so; base may be y."""
     for chunk in nb.prange(len(chunks) - 1):
         for n in range(chunks[chunk], chunks[chunk + 1]):
             first, last = indptr[n], indptr[n + 1]
-            sum_neighbours(x, indices, first, last, n, self_loop, scale_out[n], add, y, y, n)
+            sum_neighbours(x, indices, first, last, n, self_loop, scale_out[n], add, base, y, n)
 
 
 def _pattern(adjacency, x):
@@ -124,7 +124,30 @@ def _pattern(adjacency, x):
 def spread(adjacency, x):
     """y = Â x."""
     y = empty_like(x)
-    _messages(*_pattern(adjacency, _scaled(adjacency, x)), False, y)
+    _messages(*_pattern(adjacency, _scaled(adjacency, x)), False, y, y)
+    return y
+
+
+def layer_sum(adjacency, x, layers):
+    """y = Σ_{l=0…layers} Â^l x.
+
+    What is kept from layer to layer is u = scale_in∘y, as neighbours read it, so only x is scaled:
+
+        u ← scale_in∘x + (scale_in·scale_out)∘(A + self_loop·I)·u,   y = x + Â y with the last u
+    """
+    if not layers:
+        return x.copy()
+    start = u = _scaled(adjacency, x)
+    scale = adjacency.scale_out if adjacency.unit_in else adjacency.scale_in * adjacency.scale_out
+    within = adjacency._replace(scale_out=scale)
+    spare = None
+    for _ in range(layers - 1):
+        y = empty_like(x) if spare is None else spare
+        _messages(*_pattern(within, u), True, start, y)
+        spare = None if u is start else u
+        u = y
+    y = empty_like(x) if spare is None else spare
+    _messages(*_pattern(adjacency, u), True, x, y)
     return y
 
 
@@ -614,8 +637,8 @@ def layer_adjoint(
         d_c = _scaled(back, d_c)
         if not merged:
             d_e = _scaled(back, d_e)
-    _messages(*_pattern(back, d_c), True, residual_z)
+    _messages(*_pattern(back, d_c), True, residual_z, residual_z)
     if not both or merged:
         return None, residual_z, d_weight, d_bias
-    _messages(*_pattern(back, d_e), True, residual_p)
+    _messages(*_pattern(back, d_e), True, residual_p, residual_p)
     return residual_p, residual_z, d_weight, d_bias

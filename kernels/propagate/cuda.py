@@ -127,7 +127,7 @@ def shape_of(d: int, dtype: np.dtype) -> Shape:
 class Form(Launchers):
     """Launches propagate.cu."""
 
-    __all__ = ("layer", "layer_adjoint", "project", "project_adjoint", "spread")
+    __all__ = ("layer", "layer_adjoint", "layer_sum", "project", "project_adjoint", "spread")
     source, instances = SOURCE, INSTANCES
 
     def __init__(self, backend):
@@ -228,6 +228,13 @@ class Form(Launchers):
     def spread(self, adjacency, x):
         """y = Â x."""
         return self._messages(adjacency, x)[0]
+
+    def layer_sum(self, adjacency, x, layers):
+        """y = Σ_{l=0…layers} Â^l x."""
+        y = x
+        for _ in range(layers):
+            y, _ = self._messages(adjacency, y, added0=(x,))
+        return y if layers else x.copy()
 
     def project(self, a, c):
         """r·c with r = ⟨a,c⟩ / (⟨c,c⟩ + ε); also r and inverse."""

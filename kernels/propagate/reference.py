@@ -6,7 +6,7 @@ import numpy as np
 
 from . import EPSILON
 
-__all__ = ["layer", "layer_adjoint", "project", "project_adjoint", "spread"]
+__all__ = ["layer", "layer_adjoint", "layer_sum", "project", "project_adjoint", "spread"]
 
 
 def bf16(x):
@@ -26,6 +26,14 @@ def spread(adjacency, x):
     y = scaled * x.dtype.type(adjacency.self_loop)
     np.add.at(y, rows, scaled[indices])
     return adjacency.scale_out[:, None] * y
+
+
+def layer_sum(adjacency, x, layers):
+    """y = Σ_{l=0…layers} Â^l x."""
+    y = x.copy()
+    for _ in range(layers):
+        y = x + spread(adjacency, y)
+    return y
 
 
 def _dot(a, b):

@@ -82,18 +82,23 @@ class LightGcn(Pairwise):
     def representations(self, parameters: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """E and Z."""
         (graph,) = self.graphs
-        E = X = Z = self.table(parameters)
+        E = self.table(parameters)
+        if self.config.mixing == "mean":
+            return E, ops.layer_sum(E, adjacency=graph, layers=self.config.layers)
+        X = E
         for _ in range(self.config.layers):
             X = ops.spread(X, adjacency=graph)
-            Z = Z + X
-        if self.config.mixing == "last":
-            return E, X
-        return E, Z * (1 / (self.config.layers + 1))
+        return E, X
+
+    @property
+    def share(self) -> float:
+        """1/(L + 1), which makes a mean of the layers' sum."""
+        return 1 / (self.config.layers + 1) if self.config.mixing == "mean" else 1.0
 
     @classmethod
     def tables(cls, config: LightGcnConfig, n_behaviors: int) -> int:
-        """X and the running sum of each layer, and gradients."""
-        return 2 * config.layers + 5
+        """E, three that neighbour sums work in, the sum, and gradients."""
+        return 8
 
     @classmethod
     def bytes(cls, config: LightGcnConfig, shape: Shape) -> int:

@@ -117,10 +117,8 @@ class MbCgcn(Pairwise):
         E = X = self.table(parameters)
         blocks = []
         for k, (graph, layers) in enumerate(zip(self.graphs, self.config.layers, strict=True)):
-            outputs = [X]
-            for _ in range(layers):
-                outputs.append(ops.spread(outputs[-1], adjacency=graph))  # (1)
-            blocks.append(ops.mean(*outputs))  # (2)
+            total = ops.layer_sum(X, adjacency=graph, layers=layers)  # (1)
+            blocks.append(total * (1 / (layers + 1)))  # (2)
             if k + 1 < len(self.graphs):
                 users, items = ops.split_rows(blocks[-1], at=self.n_users)
                 T_u, T_i = (parameters[f"transform.{side}.{k}"] for side in ("user", "item"))
@@ -140,5 +138,5 @@ class MbCgcn(Pairwise):
 
     @classmethod
     def tables(cls, config: MbCgcnConfig, n_behaviors: int) -> int:
-        """One a layer, four a behaviour (Z^k, its sides transformed, X, the sum), and gradients."""
-        return sum(config.layers) + 4 * n_behaviors + 5
+        """Five a behaviour (layers' sum, Z^k, its sides transformed, X, the sum), and gradients."""
+        return 5 * n_behaviors + 5

@@ -44,6 +44,7 @@ class Pairwise(Parametric):
     )
     TABLES = 6  # see `tables`
     matrices: tuple[str, ...] = ()  # parameters that are penalised whole, as a batch's rows are
+    share = 1.0  # what `representations` leaves to be multiplied: with a batch's scores, not tables
 
     @property
     def drawing(self) -> tuple:
@@ -52,7 +53,7 @@ class Pairwise(Parametric):
         return config.batch, config.seed, self.device.kernels, self.places, self.dtype
 
     def representations(self, parameters: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """E (N, d), whose rows are penalised, and Z (N, d), whose rows score."""
+        """E (N, d), whose rows are penalised, and Z / share (N, d), whose rows score."""
         raise NotImplementedError
 
     def scores(self, batch: Triples) -> tuple[Tensor, Tensor]:
@@ -63,7 +64,7 @@ class Pairwise(Parametric):
             z = e
         else:
             _, e, z = ops.gather(E, Z, nodes=batch.nodes)
-        return ops.dot(z, pairs=batch.pairs, score_scale=1.0), e
+        return ops.dot(z, pairs=batch.pairs, score_scale=self.share**2), e
 
     def losses(self, batch: Triples) -> dict[str, Tensor]:
         """The two parts of L, and where matrices are penalised too the third."""
@@ -87,7 +88,7 @@ class Pairwise(Parametric):
         """Ranks by ⟨z_u, z_i⟩ with today's tables."""
         with no_grad():
             _, Z = self.representations(self.ranking)
-        (z,) = self.in_own_order([Z.data])
+        (z,) = self.in_own_order([(self.share * Z).data])
         return TableRanker(DotScorer(z[: self.n_users], z[self.n_users :]), self.device)
 
     @classmethod

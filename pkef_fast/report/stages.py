@@ -83,6 +83,14 @@ def _spread(args, result) -> Moved:
     return Moved(_product_bytes(adjacency, x), array_bytes(adjacency, result))
 
 
+def _layer_sum(args, result) -> Moved:
+    """Each layer gathers, reads what is added and writes; the first table may be scaled before."""
+    adjacency, x, layers = args["adjacency"], args["x"], args["layers"]
+    scaled = 0 if adjacency.unit_in else 2 * x.nbytes
+    each = array_bytes(adjacency) + 2 * x.nbytes
+    return Moved(layers * _product_bytes(adjacency, x), scaled + layers * each)
+
+
 def _grown(args) -> int:
     """Bytes of the layer sums that are written where they were read: all but those that begin."""
     sums = ((args["p_sum"], args["p"]), (args["z_sum"], args["z"]))
@@ -140,6 +148,7 @@ def _streamed(args, result) -> Moved:
 
 FORMULAS: dict[tuple[str, str], Callable[[Mapping[str, Any], Any], Moved]] = {
     ("propagate", "spread"): _spread,
+    ("propagate", "layer_sum"): _layer_sum,
     ("propagate", "layer"): _layer,
     ("propagate", "layer_adjoint"): _layer_adjoint,
     ("pairs", "gather"): _rows_of_tables,
@@ -211,6 +220,8 @@ class Recorder:
         back = ", adjoint" if function.endswith("_adjoint") else ""
         if "adjacency" in args:
             name = self.graphs.get(args["adjacency"].indptr.ctypes.data, "graph")
+            if function in ("spread", "layer_sum"):
+                return f"propagate {name}"  # forward and back: one function
             if args.get("fusion") == "none":
                 streams = "cascade alone"
             elif args.get("merged") or ("p" in args and args["p"] is args["z"]):

@@ -362,6 +362,71 @@ def test_project_and_its_adjoint(kernels, seed, n, d, zero):
             assert np.all(f[::2] == 0) or np.all(np.isfinite(f))
 
 
+@EACH
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_users=st.integers(1, 40),
+    n_items=st.integers(1, 40),
+    d=st.sampled_from([1, 3, 8, 17, 64]),
+    density=st.sampled_from([0.0, 0.05, 0.3]),
+    normalization=st.sampled_from(NORMALIZATIONS),
+    self_loops=st.booleans(),
+    layers=st.integers(0, 4),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_layers_add_up(
+    kernels, seed, n_users, n_items, d, density, normalization, self_loops, layers, dtype
+):
+    """Against the powers of a dense matrix; the inputs stay, and the result is a new array."""
+    rng = np.random.default_rng(seed)
+    graph = adjacency(
+        pattern(rng, n_users, n_items, density), n_items, normalization, self_loops, dtype
+    )
+    x = rng.normal(size=(n_users + n_items, d)).astype(dtype)
+    one = reference.spread(graph, np.eye(len(x), dtype=dtype)).astype(np.float64)
+    wanted = term = x.astype(np.float64)
+    for _ in range(layers):
+        term = one @ term
+        wanted = wanted + term
+    before = x.copy()
+    found = kernels.layer_sum(graph, x, layers)
+    scale = max(np.abs(wanted).max(initial=0), 1)
+    assert_agrees(found / scale, (wanted / scale).astype(dtype), dtype, "y")
+    np.testing.assert_array_equal(x, before)
+    assert not np.shares_memory(found, x)
+
+
+@EACH
+def test_the_layer_sum_of_the_transposed_is_its_adjoint(kernels):
+    rng = np.random.default_rng(3)
+    for normalization in NORMALIZATIONS:
+        graph = adjacency(pattern(rng, 8, 6, 0.4), 6, normalization, True, np.float64)
+        x, y = rng.normal(size=(2, 14, 3))
+        left = np.sum(kernels.layer_sum(graph, x, 3) * y)
+        right = np.sum(x * kernels.layer_sum(graph.transposed, y, 3))
+        assert left == pytest.approx(right, rel=1e-12)
+
+
+@EACH
+def test_the_sums_of_an_isolated_node_are_itself(kernels):
+    graph = adjacency(Csr(np.array([0, 1, 1], np.int32), np.array([0], np.int32)), 2, "symmetric")
+    x = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
+    np.testing.assert_array_equal(kernels.layer_sum(graph, x, 3)[[1, 3]], x[[1, 3]])
+
+
+def test_bf16_layers_add_up_but_for_what_neighbours_read():
+    """Each layer rounds what it sends by 2⁻⁸ of it at most."""
+    rng = np.random.default_rng(5)
+    graph = adjacency(pattern(rng, 20, 15, 0.3), 15, "symmetric")
+    x = rng.normal(size=(35, 64)).astype(np.float32)
+    found = cpu.layer_sum(graph._replace(storage="bfloat16"), x, 2)
+    exact = cpu.layer_sum(graph, x, 2)
+    sent = reference.layer_sum(graph, np.abs(x), 2)  # bounds the sums of what is sent
+    assert np.any(found != exact)
+    assert np.all(np.abs(found - exact) <= 2 * 2.0**-8 * sent)
+
+
 def test_spread_transposed_is_the_adjoint():
     rng = np.random.default_rng(0)
     for normalization in NORMALIZATIONS:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pkef_fast.data.dataset import Csr
 from pkef_fast.device import device
+from pkef_fast.graph.adjacency import adjacency
 from pkef_fast.kernels.pairs.reference import index_pairs
 from pkef_fast.tape import ops
 from pkef_fast.tape.autograd import Op, Tensor, backward, no_grad
@@ -37,6 +39,10 @@ def all_pairs(users, items, relation, **options):
     return ops.all_pairs(ops.gram(users), ops.gram(items), relation, **options)
 
 
+# User 0 met both items, user 1 the second; not symmetric, so that transposing shows.
+GRAPH = adjacency(
+    Csr(np.array([0, 2, 3], np.int32), np.array([0, 1, 1], np.int32)), 2, "left", True, np.float64
+)
 # name, operation on leaves, shapes of the leaves
 OPS = [
     ("add", ops.add, [(4, 3), (4, 3)], {}),
@@ -45,6 +51,9 @@ OPS = [
     ("concatenate", ops.concatenate, [(4, 3), (4, 2)], {}),
     ("stack", ops.stack, [(4, 3), (4, 3)], {}),
     ("stack_rows", ops.stack_rows, [(4, 3), (2, 3)], {}),
+    ("spread", ops.spread, [(4, 3)], {"adjacency": GRAPH}),
+    ("layer_sum", ops.layer_sum, [(4, 3)], {"adjacency": GRAPH, "layers": 2}),
+    ("layer_sum of none", ops.layer_sum, [(4, 3)], {"adjacency": GRAPH, "layers": 0}),
     ("project", ops.project, [(4, 3), (4, 3)], {}),
     ("affine", ops.affine, [(4, 3), (3, 2), (2,)], {}),
     ("softmax", ops.softmax, [(4, 3)], {}),

@@ -22,6 +22,7 @@ from .dense import shift as shift
 from .dense import sigmoid as sigmoid
 from .dense import slots as slots
 from .dense import turn as turn
+from .graphs import layer_sum as layer_sum
 from .graphs import project as project
 from .graphs import propagate as propagate
 from .graphs import spread as spread

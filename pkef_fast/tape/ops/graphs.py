@@ -21,6 +21,21 @@ def _spread_adjoint(kernels, saved, needs, d_out):
 spread = Op("spread", _spread, _spread_adjoint)
 
 
+def _layer_sum(kernels, x, *, adjacency, layers):
+    """Σ_{l=0…layers} Â^l x: what layers without weights add up to."""
+    n_nodes = len(adjacency.indptr) - 1
+    expect(len(x) == n_nodes, "layer_sum", f"a table of {len(x)} rows for {n_nodes} nodes")
+    return kernels.propagate.layer_sum(adjacency, x, layers), (adjacency.transposed, layers)
+
+
+def _layer_sum_adjoint(kernels, saved, needs, d_out):
+    back, layers = saved
+    return (kernels.propagate.layer_sum(back, d_out, layers),)
+
+
+layer_sum = Op("layer_sum", _layer_sum, _layer_sum_adjoint)
+
+
 def _project(kernels, a, c):
     expect(a.shape == c.shape, "project", f"shapes {a.shape} and {c.shape} differ")
     out, r, inverse = kernels.propagate.project(a, c)

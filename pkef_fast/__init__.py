@@ -45,14 +45,15 @@ __all__ = [
 
 
 class _RoomsOfAClone:
-    """Finds the two rooms that lie beside this folder in a clone, where nothing else has them.
+    """Finds the two rooms that lie beside this folder in a clone.
 
-    Python started in a clone's folder takes `pkef_fast` from there, whatever is installed.
+    Python started in a clone's folder takes `pkef_fast` from there, whatever is installed. The two
+    rooms must then be that clone's too, and not another's that an editable install knows.
     """
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """The import system's question, asked last of all finders."""
+        """The import system's question, asked first of all finders."""
         package, _, room = name.rpartition(".")
         folder = Path(__file__).parents[1] / room
         if package != __name__ or room not in ("kernels", "cli") or not folder.is_dir():
@@ -63,7 +64,7 @@ class _RoomsOfAClone:
 
 
 if not Path(__file__).with_name("kernels").is_dir():  # an installed package has its rooms inside
-    sys.meta_path.append(_RoomsOfAClone)
+    sys.meta_path.insert(0, _RoomsOfAClone)
 
 # Where each name is defined; a test holds this to the imports above.
 _MODULES = {

@@ -166,3 +166,20 @@ def test_ruff_finds_nothing():
     for words in (["check"], ["format", "--check"]):
         done = subprocess.run([*ruff, *words, ROOT], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_python_in_another_clone_takes_that_clones_rooms(tmp_path):
+    """Whatever is installed: kernels of one clone below models of another would be a mixture."""
+    for name in ("pkef_fast", "kernels", "cli"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+    source = Path(pkef_fast.__file__).read_text(encoding="utf-8")
+    (tmp_path / "pkef_fast" / "__init__.py").write_text(source, encoding="utf-8")
+    code = "import pkef_fast.kernels as k, pkef_fast.cli as c; print(k.__file__); print(c.__file__)"
+    there = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=there, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines() == [
+        str(tmp_path / name / "__init__.py") for name in ("kernels", "cli")
+    ]

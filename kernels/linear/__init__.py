@@ -7,7 +7,7 @@ gram(x) → y = xᵀ·x, (a, a)                          adjoint: gram_adjoint(d
 activate(x, kind, slope=0.1) → y, kind one of KINDS
 activate_adjoint(d_y, y, kind, slope=0.1) → d_x, from the output y alone
 stack(a, b, nodes=None) → (n + m, c): the rows of a (n, c), then those of b (m, c), a new array;
-                          row r is number nodes[r] of these, nodes (n + m,) int32, where given
+                          where nodes (r,) int32 are given, the rows with these numbers (r, c)
 shift(x, bias) → y, bias added to each row: y_nj = x_nj + bias_j; d_x = d_y
 column_sums(x) → (c,): Σ_n x_nj, so d_bias of `shift` is column_sums(d_y)
 network(users, items, product, layers, output) → scores (w, m), of each of w users and m items

@@ -275,8 +275,9 @@ def _stack(a, b, nodes, y):
 
 
 def stack(a, b, nodes=None):
-    """Rows of a, then rows of b, or these in the order `nodes`; starts at a cache line."""
-    y = empty((len(a) + len(b), a.shape[1]), a.dtype)
+    """Rows of a, then rows of b, or of these the rows `nodes`; starts at a cache line."""
+    count = len(a) + len(b) if nodes is None else len(nodes)
+    y = empty((count, a.shape[1]), a.dtype)
     _stack(a, b, np.empty(0, np.int32) if nodes is None else nodes, y)
     return y
 

@@ -165,7 +165,7 @@ class Form(Launchers):
         return self.affine(hidden, last, None).reshape(shape[:2]).T
 
     def stack(self, a, b, nodes=None):
-        """Rows of a, then rows of b; in the order `nodes` where it is given."""
+        """Rows of a, then rows of b; the rows `nodes` of these where they are given."""
         y = self.xp.empty((len(a) + len(b), a.shape[1]), a.dtype)
         y[: len(a)], y[len(a) :] = a, b
         return y if nodes is None else y[nodes]

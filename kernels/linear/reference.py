@@ -88,7 +88,7 @@ def total(*parts):
 
 
 def stack(a, b, nodes=None):
-    """Rows of a, then rows of b; in the order `nodes` where it is given."""
+    """Rows of a, then rows of b; the rows `nodes` of these where they are given."""
     rows = np.concatenate([a, b])
     return rows if nodes is None else rows[nodes]
 

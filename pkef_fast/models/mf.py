@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 from ..config.fields import field
 from ..data.dataset import Dataset
+from ..tape import ops
 from ..tape.autograd import Tensor
 from ..train.config import patience
 from ..train.protocol import TARGET, About
 from .pairwise import Pairwise, PairwiseConfig
-from .triples import TripleList
+from .triples import TripleList, Triples
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,12 @@ class MfBpr(Pairwise):
     def sampler(self, dataset: Dataset) -> TripleList:
         """Every train pair once an epoch, with one negative."""
         return TripleList(dataset, *self.drawing)
+
+    def scores(self, batch: Triples) -> tuple[Tensor, Tensor]:
+        """As of any `Pairwise`; a batch's rows are all that is read of the tables."""
+        users, items = (self.parameters[f"{side}_embedding"] for side in ("user", "item"))
+        rows = ops.rows_of(users, items, nodes=batch.nodes)
+        return ops.dot(rows, pairs=batch.pairs, score_scale=1.0), rows
 
     def representations(self, parameters: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The embeddings themselves."""

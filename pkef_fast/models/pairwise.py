@@ -59,11 +59,7 @@ class Pairwise(Parametric):
     def scores(self, batch: Triples) -> tuple[Tensor, Tensor]:
         """Scores (2n,) of the batch's pairs, s = ⟨z_u, z_i⟩; and the rows of E (B, d)."""
         E, Z = self.representations(self.parameters)
-        if E is Z:
-            _, e = ops.gather(E, nodes=batch.nodes)
-            z = e
-        else:
-            _, e, z = ops.gather(E, Z, nodes=batch.nodes)
+        _, e, z = ops.gather(E, Z, nodes=batch.nodes)
         return ops.dot(z, pairs=batch.pairs, score_scale=self.share**2), e
 
     def losses(self, batch: Triples) -> dict[str, Tensor]:

@@ -157,7 +157,8 @@ def test_stack_puts_rows_below_rows(kernels, n, m):
     np.testing.assert_array_equal(found[:n], a)
     np.testing.assert_array_equal(found[n:], b)
     nodes = np.random.default_rng(1).permutation(n + m).astype(np.int32)
-    np.testing.assert_array_equal(kernels.stack(a, b, nodes), found[nodes])
+    for some in (nodes, nodes[:3], nodes[:0], np.concatenate([nodes, nodes])):
+        np.testing.assert_array_equal(kernels.stack(a, b, some), found[some])
 
 
 @EACH

@@ -51,6 +51,7 @@ OPS = [
     ("concatenate", ops.concatenate, [(4, 3), (4, 2)], {}),
     ("stack", ops.stack, [(4, 3), (4, 3)], {}),
     ("stack_rows", ops.stack_rows, [(4, 3), (2, 3)], {}),
+    ("rows_of", ops.rows_of, [(4, 3), (2, 3)], {"nodes": np.array([0, 3, 4], np.int32)}),
     ("spread", ops.spread, [(4, 3)], {"adjacency": GRAPH}),
     ("layer_sum", ops.layer_sum, [(4, 3)], {"adjacency": GRAPH, "layers": 2}),
     ("layer_sum of none", ops.layer_sum, [(4, 3)], {"adjacency": GRAPH, "layers": 0}),

@@ -50,6 +50,7 @@ from .rows import couple as couple
 from .rows import matrices as matrices
 from .rows import mean as mean
 from .rows import reshape as reshape
+from .rows import rows_of as rows_of
 from .rows import sides as sides
 from .rows import split_rows as split_rows
 from .rows import stack as stack

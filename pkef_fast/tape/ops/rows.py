@@ -66,6 +66,20 @@ def _stack_rows_adjoint(kernels, saved, needs, d_out):
 stack_rows = Op("stack_rows", _stack_rows, _stack_rows_adjoint)
 
 
+def _rows_of(kernels, users, items, *, nodes):
+    """Rows `nodes` (B, d) of the users' rows followed by the items'; that table is never made."""
+    return kernels.linear.stack(users, items, nodes), (nodes, len(users), len(items))
+
+
+def _rows_of_adjoint(kernels, saved, needs, d_out):
+    nodes, n_users, n_items = saved
+    (d_table,) = kernels.pairs.gather_adjoint(d_out[None], nodes, n_users + n_items)
+    return d_table[:n_users], d_table[n_users:]
+
+
+rows_of = Op("rows_of", _rows_of, _rows_of_adjoint)
+
+
 def _split_rows(kernels, x, *, at):
     """The first `at` rows, and the others."""
     return (x[:at], x[at:]), (x.shape, at)

@@ -50,6 +50,7 @@ class Plan:
     leave_out: str | None
     init_from: str | None = None
     rerank_seed: int | None = None  # where the model itself draws nothing
+    log: tuple[str, ...] = ()
 
 
 def plan(options: dict[str, Any]) -> Plan:
@@ -66,7 +67,7 @@ def _resumed(options: dict[str, Any]) -> Plan:
         name = refused[0].removesuffix("_file").replace("_", "-")
         raise InputError(
             f"--{name} cannot be combined with --resume, which goes on with the run's own data and "
-            "config; only --epochs, --eval-every, --device and --threads can."
+            "config; only --epochs, --eval-every, --log, --device and --threads can."
         )
     run = Run.open(options["resume"])
     fields, source, noted = run.settings()
@@ -83,6 +84,7 @@ def _resumed(options: dict[str, Any]) -> Plan:
         rerank=noted.get("rerank", "none"),
         select=noted.get("select", "last"),
         leave_out=noted.get("leave_out"),
+        log=(*noted.get("log", ()), *options["log"]),
     )
 
 
@@ -123,6 +125,7 @@ def _new(options: dict[str, Any]) -> Plan:
         leave_out=options["leave_out"] or noted.get("leave_out"),
         init_from=options["init_from"] or noted.get("init_from"),
         rerank_seed=rerank_seed,
+        log=options["log"],
     )
 
 

@@ -23,6 +23,7 @@ from ..models import MODELS
 from ..recommender import RERANK, Recommender
 from ..rerank import RerankConfig
 from ..train.config import PRECISIONS
+from ..train.trackers import TRACKERS, Tracker, closing, trackers
 from .options import (
     dataset_options,
     device_option,
@@ -107,6 +108,14 @@ INTERRUPTED = 130  # the shell's code for a program ended by Ctrl-C
 @click.option(
     "--no-capture", is_flag=True, help="Launch a GPU's kernels one by one, to debug them."
 )
+@click.option(
+    "--log",
+    multiple=True,
+    type=click.Choice(list(TRACKERS)),
+    help="Also tell a tracker each epoch's figures; may be repeated. csv: metrics.csv in the run; "
+    "others need the extra of their name, and write into the run's folder. A resumed run keeps its "
+    "trackers.",
+)
 @json_option
 def train(device, threads, tensor_cores, no_capture, protocol, as_json, **options):
     """Train a model and evaluate it.
@@ -119,6 +128,7 @@ def train(device, threads, tensor_cores, no_capture, protocol, as_json, **option
     pkef-fast train --dataset taobao --data-dir DATA --model graph-rank --protocol all
     pkef-fast train --dataset taobao --data-dir DATA --rerank learned
     pkef-fast train --model mb-cgcn --init-from runs/demo-lightgcn-1
+    pkef-fast train --log csv --log tensorboard
     pkef-fast train --resume runs/demo-official-1 --epochs 200
     """
     in_use = set_threads(threads)
@@ -128,7 +138,8 @@ def train(device, threads, tensor_cores, no_capture, protocol, as_json, **option
     for text in wanted.data.notes:
         note(f"note: {text}")
     recommender = Recommender(wanted.model, wanted.preset, place, wanted.config)
-    if not _fit(recommender, wanted, protocol, in_use):
+    told = trackers(wanted.log, wanted.out)
+    if not _fit(recommender, wanted, protocol, in_use, told):
         note(
             f"stopped after step {recommender.trainer.step}; go on with: "
             f"pkef-fast train --resume {shlex.quote(str(wanted.out))}"
@@ -154,10 +165,16 @@ def train(device, threads, tensor_cores, no_capture, protocol, as_json, **option
     click.echo(f"next: pkef-fast evaluate {shlex.quote(str(wanted.out))}")
 
 
-def _fit(recommender: Recommender, wanted: Plan, protocol: str | None, threads: int) -> bool:
+def _fit(
+    recommender: Recommender,
+    wanted: Plan,
+    protocol: str | None,
+    threads: int,
+    told: list[Tracker],
+) -> bool:
     """Fit as planned; False where Ctrl-C ended it before its last epoch."""
     report = ProgressReport()
-    with _interruptible() as interrupted:
+    with _interruptible() as interrupted, closing(told):
         try:
             recommender.fit(
                 wanted.data,
@@ -170,12 +187,13 @@ def _fit(recommender: Recommender, wanted: Plan, protocol: str | None, threads: 
                 leave_out=wanted.leave_out,
                 init_from=wanted.init_from,
                 rerank_config=RerankConfig().replaced(**without_none(seed=wanted.rerank_seed)),
-                callbacks=[report],
+                callbacks=[report, *told],
                 should_stop=lambda: bool(interrupted),
                 settings={
                     "preset": wanted.preset,
                     "device": recommender.device.name,
                     "threads": threads,
+                    "log": list(wanted.log) or None,
                 },
             )
         finally:

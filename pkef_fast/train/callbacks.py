@@ -15,9 +15,14 @@ class Watched(Protocol):
 
     data: Dataset
     config: Fields
+    settings: dict[str, Any]
     model: Model
     trainer: Trainer | None
     history: list[dict[str, Any]]
+
+    @property
+    def finished(self) -> bool:
+        """Whether no more steps are wanted."""
 
 
 class Callback:

@@ -23,6 +23,7 @@ COMMANDS = {
     "recommend": "Recommend items to users, by the data set's own ids.",
     "data": "Look at data sets, and convert them.",
     "models": "List the models: their papers, sizes and what they read.",
+    "cite": "Print BibTeX for the paper, for models and for this software.",
     "config": "Print a preset as TOML, a comment for each field.",
     "doctor": "Show versions, threads, devices and caches.",
     "bench": "Time the stages of a training step and an evaluation on the CPU.",

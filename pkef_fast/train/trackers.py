@@ -152,7 +152,7 @@ class TensorBoard(Tracker):
 
 
 class MLflow(Tracker):
-    """An MLflow run, in a database in the run's folder `mlflow` unless MLFLOW_TRACKING_URI is set."""
+    """An MLflow run, in a database in the folder `mlflow`, or where MLFLOW_TRACKING_URI says."""
 
     name, module = "mlflow", "mlflow"
     STATUS: ClassVar[dict[str, str]] = {

@@ -1,1 +1,1 @@
-"""What is written for people: audits, plots, times of stages."""
+"""What is written for people: audits, reports of runs, plots, times of stages, citations."""

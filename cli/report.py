@@ -40,10 +40,10 @@ def report(runs, out, no_times, device, threads, as_json):
     in_use = set_threads(threads)
     place = make_device(device)
     folders = [Run.open(run) for run in runs]
-    found = []
+    found, known = [], {}
     for folder in folders:
         note(f"{folder.path} …")
-        found.append(facts_of(folder, place, None if no_times else in_use))
+        found.append(facts_of(folder, place, None if no_times else in_use, known=known))
     write_report(found, out)
     if as_json:
         print_json({"report": out, "runs": [one.path for one in found]})

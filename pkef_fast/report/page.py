@@ -32,12 +32,12 @@ def write_report(runs: Sequence[RunFacts], path: str | os.PathLike[str]) -> None
 def page(runs: Sequence[RunFacts]) -> str:
     """The report's HTML: a table of the runs where there are several, and a section for each."""
     several = len(runs) > 1
-    title = f"{len(runs)} runs" if several else f"Run {runs[0].path}"
-    top = [tag("h1", title)]
+    top = [tag("h1", f"Report of {len(runs)} runs" if several else "Report of a run")]
     if several:
         top += [_side_by_side(runs), _contents(runs)]
     sections = [_section(run, f"run-{n}") for n, run in enumerate(runs, 1)]
     made = tag("p", f"Made by pkef-fast {__version__}.", class_="quiet")
+    title = f"{', '.join(run.path for run in runs[:3])}{', …' if len(runs) > 3 else ''}"
     return document(f"{title} – pkef-fast", *top, *sections, made)
 
 
@@ -115,7 +115,7 @@ def _what(run: RunFacts) -> Markup:
         f"Data {data['name']}: {data['users']:,} users, {data['items']:,} items, behaviours "
         f"{' → '.join(data['behaviors'])}; {data['test']['items']:,} held-out {data['target']} "
         f"items of {data['test']['users']:,} users.",
-        f"How the epoch was chosen: {run.selection.rstrip('.')}.",
+        f"Selection: {run.selection.rstrip('.')}.",
         "The order is re-ranked by what users have touched."
         if run.reranked
         else "The order is the model's own; nothing is re-ranked.",

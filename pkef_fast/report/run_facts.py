@@ -13,6 +13,7 @@ from ..data import load_dataset, summary
 from ..data.dataset import Array, Dataset
 from ..data.ids import Ids
 from ..device import Device
+from ..device import device as make_device
 from ..evaluate.figures import TOP, Evaluation, ProtocolFigures, gains
 from ..evaluate.protocols import interval
 from ..recommender import Recommender
@@ -94,11 +95,20 @@ class RunFacts:
 Analysis = Callable[[Recommender, Dataset, Evaluation], Table | None]
 
 
+class DataFacts(NamedTuple):
+    """A data set, and what is found out of it once for all runs on it."""
+
+    data: Dataset
+    summary: dict[str, Any]
+    audit: dict[str, Any]
+
+
 def facts_of(
     run: Run,
     device: Device,
     threads: int | None = None,
     analyses: Mapping[str, Analysis] | None = None,
+    known: dict[str, DataFacts] | None = None,
 ) -> RunFacts:
     """Evaluate a finished run, and gather what there is to say of it.
 
@@ -111,6 +121,8 @@ def facts_of(
         Those in use, for the stages of a step; None: no stages are timed.
     analyses : mapping of name → callable, optional
         What more to find out.
+    known : dict, optional
+        Keeps data sets, so that several runs on one read it once.
 
     Raises
     ------
@@ -118,9 +130,9 @@ def facts_of(
         When the run is not finished, or its data set is not what it was.
     """
     _, source, settings = run.settings()
-    loaded = {name: value for name, value in source.items() if name != "fingerprint"}
     model = Recommender.load(run.path, device)
-    data = load_dataset(**loaded)
+    shop = _data_facts(source, {} if known is None else known)
+    data = shop.data
     run.check_data(data)
     found = model.evaluate(data, protocol="all")
     tables = {name: one(model, data, found) for name, one in (analyses or {}).items()}
@@ -133,8 +145,8 @@ def facts_of(
         settings=settings,
         source=source,
         records=run.records(),
-        data=summary(data),
-        audit=audit(data, device),
+        data=shop.summary,
+        audit=shop.audit,
         found=found,
         selection=_selection(model),
         reranked=model.reranker is not None,
@@ -142,6 +154,16 @@ def facts_of(
         shown=_shown(model, data, found),
         tables={name: one for name, one in tables.items() if one is not None},
     )
+
+
+def _data_facts(source: Mapping[str, Any], known: dict[str, DataFacts]) -> DataFacts:
+    """The data set that a run notes, loaded unless it is known."""
+    loaded = {name: value for name, value in source.items() if name != "fingerprint"}
+    key = repr(sorted(loaded.items()))
+    if key not in known:
+        data = load_dataset(**loaded)
+        known[key] = DataFacts(data, summary(data), audit(data, make_device("cpu")))
+    return known[key]
 
 
 def _selection(model: Recommender) -> str:

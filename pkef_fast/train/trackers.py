@@ -234,7 +234,11 @@ TRACKERS: dict[str, type[Tracker]] = {one.name: one for one in (Csv, TensorBoard
 
 
 def trackers(names: Iterable[str], run: str | os.PathLike[str]) -> list[Tracker]:
-    """Trackers by name, each once.
+    """Trackers by name, each once, as callbacks of a fit.
+
+        told = trackers(["csv", "tensorboard"], "runs/mine")
+        with closing(told):
+            model.fit(data, out="runs/mine", callbacks=told)
 
     Raises
     ------

@@ -14,6 +14,7 @@ import io
 import json
 import math
 import os
+import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -177,16 +178,19 @@ class MLflow(Tracker):
         number = experiment.experiment_id if experiment else self.client.create_experiment(PROJECT)
         self.id = self.client.create_run(number, run_name=self.run.name).info.run_id
         self.epochs = set()
-        for name, value in facts(fit).items():
-            self.client.log_param(self.id, name, value)
+        noted = [self.library.entities.Param(name, str(one)) for name, one in facts(fit).items()]
+        self.client.log_batch(self.id, params=noted)
         write_text(known, json.dumps({"id": self.id}))
 
     def tell(self, record: dict[str, Any]) -> None:
         if record["epoch"] in self.epochs:
             return
-        # `step` comes last: an epoch that has it was told whole.
-        for name, value in sorted(_numbers(record).items(), key=lambda one: one[0] == "step"):
-            self.client.log_metric(self.id, _plain(name), value, step=record["epoch"])
+        now, epoch = int(1000 * time.time()), record["epoch"]
+        metrics = [
+            self.library.entities.Metric(_plain(name), value, now, epoch)
+            for name, value in _numbers(record).items()
+        ]
+        self.client.log_batch(self.id, metrics=metrics)  # an epoch is there whole or not at all
 
     def end(self, status: str) -> None:
         self.client.set_terminated(self.id, self.STATUS[status])

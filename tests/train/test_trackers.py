@@ -163,6 +163,7 @@ def fake_mlflow(monkeypatch):
         """A server that keeps metrics."""
 
         metrics = {}  # noqa: RUF012
+        params = []  # noqa: RUF012
 
         def __init__(self, tracking_uri):
             calls.append(("uri", tracking_uri, {}))
@@ -177,15 +178,19 @@ def fake_mlflow(monkeypatch):
             calls.append(("create_run", run_name, {}))
             return types.SimpleNamespace(info=types.SimpleNamespace(run_id="id"))
 
-        def log_metric(self, run, key, value, step):
-            self.metrics.setdefault((run, key), []).append((step, value))
+        def log_batch(self, run, metrics=(), params=()):
+            self.params.extend(params)
+            for key, value, _, step in metrics:
+                self.metrics.setdefault((run, key), []).append((step, value))
 
         def get_metric_history(self, run, key):
             return [types.SimpleNamespace(step=s) for s, _ in self.metrics.get((run, key), [])]
 
-    monkeypatch.setitem(sys.modules, "mlflow", types.SimpleNamespace(MlflowClient=Client))
+    entities = types.SimpleNamespace(Metric=lambda *one: one, Param=lambda *one: one)
+    module = types.SimpleNamespace(MlflowClient=Client, entities=entities)
+    monkeypatch.setitem(sys.modules, "mlflow", module)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    calls.metrics = Client.metrics
+    calls.metrics, calls.params = Client.metrics, Client.params
     return calls
 
 
@@ -198,10 +203,9 @@ def test_mlflow_is_told_each_epoch_once_in_one_run(fake_mlflow, tmp_path):
     assert fake_mlflow.metrics["id", "step"] == [(1, 4), (2, 8), (3, 12)]
     assert fake_mlflow.metrics["id", "loss"] == [(1, 2.5), (2, 1.5)]
     assert fake_mlflow.metrics["id", "HR_at_10"] == [(2, 0.25)]
-    params = {args[1]: args[2] for args, _ in fake_mlflow.named("log_param")}
-    assert params == {
-        "d": 8,
-        "layers": (4, 1, 1),
+    assert dict(fake_mlflow.params) == {
+        "d": "8",
+        "layers": "(4, 1, 1)",
         "run.model": "pkef",
         "data.name": "shop",
         "data.fingerprint": "f" * 64,

@@ -117,7 +117,7 @@ pre { background: var(--box); padding: .75rem; overflow-x: auto; font-size: .85r
   overflow-wrap: normal; } summary { cursor: pointer; color: var(--s0); }
 .pictures { display: grid; gap: 1rem; align-items: start;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
-figure { margin: 0; } figcaption { color: var(--quiet); font-size: .9rem; }
+figure { margin: 0; } figcaption { color: var(--quiet); font-size: .9rem; margin-top: .4rem; }
 svg { display: block; width: 100%; max-width: 34rem; height: auto;
   font: 12px system-ui, sans-serif; }
 svg text { fill: var(--text); } svg .quiet { fill: var(--quiet); }

@@ -140,7 +140,7 @@ def intervals(rows: Sequence[Interval], words: str) -> Markup:
                     stroke_width=3,
                 )
             )
-        parts.append(tag("circle", cx=_n(place(one.value)), cy=_n(y), r=4.5, fill=_color(0)))
+        parts.append(tag("circle", cx=_n(place(one.value)), cy=_n(y), r=3.5, fill=_color(0)))
     return _picture(parts, height, words)
 
 

@@ -79,6 +79,15 @@ def test_the_page_says_what_evaluate_and_recommend_say(run, shop, tmp_path):
         assert rows[f"rule: {name}"] == wanted
 
 
+def test_the_held_out_item_is_at_its_place_of_the_whole_ranking(facts, run):
+    words = [word for one in facts.shown for word in ("--user", one.user)]
+    whole = last_json(call("recommend", run, *words, "-k", facts.data["items"], "--json"))["users"]
+    for one in facts.shown:
+        ranking = [item["item"] for item in whole[str(one.user)]]
+        assert ranking.index(one.held_out) + 1 == one.place
+        assert [best.item for best in one.best] == ranking[:ITEMS]
+
+
 def test_the_page_needs_no_network_and_no_other_file(facts):
     text = page([facts, facts])
     root = tree(text)

@@ -4,27 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import (
-    EPSILON,
-    DotScorer,
-    ExpertsScorer,
-    GatedScorer,
-    RowsScorer,
-    float_type,
-    n_items,
-    slots,
-)
+from . import DotScorer, RowsScorer, float_type, n_items
+from .mixture import dot, mixture
 
 __all__ = ["ranks", "scores", "survey", "top_k"]
-
-
-def _softmax(logits):
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return weights / weights.sum(axis=1, keepdims=True)
-
-
-def _dot(a, b):
-    return np.sum(a * b, axis=-1)
 
 
 def _user_scores(scorer, u):
@@ -32,24 +15,9 @@ def _user_scores(scorer, u):
     if isinstance(scorer, RowsScorer):
         return scorer.rows[u].copy()
     if isinstance(scorer, DotScorer):
-        return _dot(scorer.left[u], scorer.right)
-    gate = _softmax(scorer.user_logits[u] + scorer.item_logits)  # (I, K)
-    if isinstance(scorer, GatedScorer):
-        shares = scorer.user_scale[u] * scorer.item_scale
-        return _dot(scorer.left[u], scorer.right) * _dot(gate, shares)
-    if isinstance(scorer, ExpertsScorer):
-        dtype, width = scorer.left.dtype.type, len(scorer.tower)
-        x = (scorer.left[u] + scorer.right).reshape(*gate.shape, width)  # (I, n, w)
-        parts = _dot(np.where(x > 0, x, dtype(scorer.slope) * x), scorer.tower)
-        return dtype(scorer.score_scale) * (_dot(gate, parts) + dtype(scorer.offset))
-    dtype = scorer.item_tables.dtype.type
-    q = scorer.user_tables[:, u, None, :] * scorer.item_tables  # (K, I, d)
-    q = q[slots(len(q), scorer.own)]
-    length = np.sqrt(_dot(q, q) + dtype(EPSILON))  # (K, I)
-    cosine = _dot(q, q[0]) / (length * length[0])
-    shares = dtype(scorer.projection_scale) * cosine.T
-    shares[:, 0] = 1  # the own expert is q itself
-    return dtype(scorer.score_scale) * q[0].sum(axis=1) * _dot(gate, shares)
+        return dot(scorer.left[u], scorer.right)
+    gate, experts, factor, offset = mixture(scorer, [u], slice(None))
+    return factor * (dot(gate, experts) + offset)
 
 
 def scores(scorer, users):

@@ -220,6 +220,10 @@ class Pkef(Parametric):
         tables = self.cascade_tables(self.head.reads(k))
         return self.head.scorer(tables, self.ranking, k, self.n_users)
 
+    def experts(self) -> tuple[str, ...]:
+        """What the target's gate weighs, by slot, as in `scorer`; () where there is no gate."""
+        return self.head.experts(self.n_behaviors - 1, self.behaviors)
+
     def ranker(self) -> Ranker:
         """Ranks by the target's scores, with today's tables."""
         k = self.n_behaviors - 1

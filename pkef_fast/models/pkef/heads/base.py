@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ....data.dataset import Array
 from ....device import Device
@@ -33,6 +33,10 @@ class Head:
     def reads(self, k: int) -> frozenset[int]:
         """Behaviours whose tables the cascade score of k reads."""
         return frozenset((k,))
+
+    def experts(self, k: int, behaviors: Sequence[str]) -> tuple[str, ...]:
+        """What the gate of behaviour k weighs, by slot; () where there is no gate."""
+        return ()
 
     def rows(self, Z: Tables, nodes: Array, parameters: Parameters) -> tuple[Tensor, ...]:
         """What `scores` needs of the batch's B nodes: (K, B, d) of all behaviours, (B, d) of each.

@@ -46,6 +46,14 @@ class MixtureHead(CoupledHead):
         """The gate of behaviour k; None: there is one expert, which weighs 1."""
         return f"gate.{k}"
 
+    def experts(self, k, behaviors):
+        """The behaviour's own, then those of all."""
+        if not self.gate(k):
+            return ()
+        own = [f"{behaviors[k]} {j}" for j in range(1, len(self.own(k)) + 1)]
+        of_all = "shared" if own else "expert"
+        return (*own, *(f"{of_all} {j}" for j in range(1, len(self.shared()) + 1)))
+
     @property
     def width(self) -> int:
         """Of the input, and of an expert."""

@@ -50,6 +50,12 @@ class PmeHead(Head):
         """All are experts, unless only the own one is."""
         return frozenset(range(self.n_behaviors)) if self.config.shared_experts else frozenset((k,))
 
+    def experts(self, k, behaviors):
+        """Each is a behaviour's, the own one first."""
+        if not self._gated:
+            return ()
+        return tuple(behaviors[j] for j in rank.slots(self.n_behaviors, k))
+
     def _gate(self, parameters, k: int, device=None):
         if not self._gated:
             zeros, dtype = device.xp.zeros, self.config.dtype

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ..parametric import Parametric
 from .config import PkefConfig
 from .heads import head_of
 from .memory import training_bytes
-from .pkf import fusion_shapes, streams
+from .pkf import fusion_shapes, stages, streams
 from .presets import PRESETS, preset
 from .sampling import CompactBatch, Sampler, Term
 
@@ -213,6 +213,16 @@ class Pkef(Parametric):
             )
         tables = self.in_own_order([tensor.data for tensor in Z.values()])
         return dict(zip(Z, tables, strict=True))
+
+    def cascade(self, heard: Container[int] | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
+        """z^{k,0} and Z^k (N, d) of every behaviour, nothing recorded.
+
+        `heard`: behaviours whose graphs pass messages; None: all.
+        """
+        with no_grad():
+            table, how = self.table(self.ranking), (self.config, self.ranking)
+            found = stages(table, self.graphs, *how, heard=heard)
+            return [tuple(self.in_own_order([start.data, Z.data])) for _, start, Z in found]
 
     def scorer(self, k: int | None = None):
         """The `kernels.rank` scorer of behaviour k (default: the target) with today's tables."""

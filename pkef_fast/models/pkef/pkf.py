@@ -6,7 +6,7 @@ equations, one fused operation a behaviour. A test holds the two together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from ...kernels.propagate import Adjacency
 from ...tape import ops
@@ -88,23 +88,49 @@ def streams(
     -------
     P, Z : dict of Tensor (N, d), by behaviour number
     """
-    P, Z, z = {}, {}, E
-    for k in range(1 + max(read_parallel | read_cascade, default=-1)):
-        names = [f"fusion.{k}.{i}.{n}" for i in range(config.layers[k]) for n in ("weight", "bias")]
-        weights = [parameters[name] for name in names if name in parameters]
-        parallel, cascade, z = ops.propagate(
-            E,
-            z,
-            *weights,
-            adjacency=graphs[k],
-            layers=config.layers[k],
-            fusion=config.fusion,
-            fusion_source=config.fusion_source,
-            fusion_scale=config.fusion_scale,
-            parallel=k in read_parallel and config.fusion != "none",
-        )
+    P, Z = {}, {}
+    count = 1 + max(read_parallel | read_cascade, default=-1)
+    for k, (parallel, _, cascade) in enumerate(
+        stages(E, graphs[:count], config, parameters, read_parallel)
+    ):
         if k in read_parallel:
             P[k] = parallel
         if k in read_cascade:
             Z[k] = cascade
     return P, Z
+
+
+def stages(
+    E: Tensor,
+    graphs: Sequence[Adjacency],
+    config: PkefConfig,
+    parameters: dict,
+    read_parallel: Container[int] = (),
+    heard: Container[int] | None = None,
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Of each behaviour in turn: P^k (empty unless read), its start z^{k,0}, and Z^k.
+
+    `heard`: behaviours whose graphs pass messages; None: all. Without its messages, and so without
+    what is fused with them, a layer's output is its input.
+    """
+    z = E
+    for k, graph in enumerate(graphs):
+        start, depth = z, config.layers[k]
+        if heard is not None and k not in heard:
+            z = 2 * start  # Eq. 10 with z^{k,L} = z^{k,0}
+            yield E, start, (1 + depth) * start
+            continue
+        names = [f"fusion.{k}.{i}.{n}" for i in range(depth) for n in ("weight", "bias")]
+        weights = [parameters[name] for name in names if name in parameters]
+        parallel, cascade, z = ops.propagate(
+            E,
+            start,
+            *weights,
+            adjacency=graph,
+            layers=depth,
+            fusion=config.fusion,
+            fusion_source=config.fusion_source,
+            fusion_scale=config.fusion_scale,
+            parallel=k in read_parallel and config.fusion != "none",
+        )
+        yield parallel, start, cascade

@@ -21,6 +21,7 @@ COMMANDS = {
     "rerank": "Learn to re-rank a finished run's model by what its users have touched.",
     "evaluate": "Rank every item for every test user of a run's data set.",
     "recommend": "Recommend items to users, by the data set's own ids.",
+    "plot": "Draw runs or tables as PNG or SVG for a paper's column.",
     "report": "Write what finished runs are and found into one HTML file.",
     "data": "Look at data sets, and convert them.",
     "models": "List the models: their papers, sizes and what they read.",

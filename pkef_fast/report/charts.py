@@ -251,7 +251,7 @@ def coefficients(figure: Figure, table: Table) -> str:
     axes.margins(0.1)
     figure.colorbar(drawn, ax=axes, label="NDCG@10", shrink=0.8).ax.locator_params(nbins=5)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper right", labelspacing=1.0)
+        axes.legend(loc="upper right", labelspacing=1.0, frameon=True, edgecolor="none")
     return f"NDCG@10 by the weights l1 and l2 of the first two behaviours; best at {words}."
 
 

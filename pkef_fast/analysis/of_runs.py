@@ -1,0 +1,83 @@
+"""The table of finished runs that each kind of picture is drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..data import load_dataset
+from ..data.dataset import Dataset
+from ..device import Device
+from ..errors import InputError
+from ..recommender import Recommender
+from ..report.table import Table
+from ..store.runs import Run
+from . import sweeps
+from .curves import curves
+from .gates import COLUMNS, gates
+from .interaction_counts import counts
+
+
+def table_of(kind: str, runs: Sequence[Run], device: Device) -> Table:
+    """What `report.drawing` draws as curves, gates, hist, layers or coefficients.
+
+    Raises
+    ------
+    InputError
+        For a run that is not finished, or has nothing of this kind.
+    """
+    if kind == "curves":
+        return curves(runs)
+    if kind == "hist":
+        return _hist(runs)
+    if kind == "gates":
+        return _gates(runs, device)
+    if kind in ("layers", "coefficients"):
+        trials = [
+            sweeps.Trial(str(run.path), model.model.config, model.evaluate(data).metrics)
+            for run, model, data in _loaded(runs, device)
+        ]
+        return getattr(sweeps, kind)(trials)
+    raise InputError(f"{kind} are drawn from a table alone; give it as --csv FILE.")
+
+
+def _hist(runs: Sequence[Run]) -> Table:
+    """Of the one data set of all runs."""
+    first, *others = (run.settings()[1] for run in runs)
+    for run, other in zip(runs[1:], others, strict=True):
+        if other.get("fingerprint") != first.get("fingerprint"):
+            raise InputError(
+                f"{run.path} was trained on other data than {runs[0].path}; wanted one data set."
+            )
+    data = _data(first)
+    runs[0].check_data(data)
+    return counts(data)
+
+
+def _gates(runs: Sequence[Run], device: Device) -> Table:
+    rows = []
+    for run, model, data in _loaded(runs, device):
+        found = gates(model, data, name=run.path.name)
+        if found is None:
+            raise InputError(
+                f"{run.path} has no gate: model {model.model_name!r}, preset {model.preset!r}; "
+                "wanted a head with a gate, such as the presets official, mmoe and ple."
+            )
+        rows += found.rows
+    return Table(COLUMNS, rows)
+
+
+def _loaded(runs: Sequence[Run], device: Device) -> Iterator[tuple[Run, Recommender, Dataset]]:
+    """Each run with its model and its data, which runs on one data set share."""
+    known: dict[str, Dataset] = {}
+    for run in runs:
+        _, source, _ = run.settings()
+        key = source.get("fingerprint") or repr(source)
+        model = Recommender.load(run.path, device)
+        if key not in known:
+            known[key] = _data(source)
+        run.check_data(known[key])
+        yield run, model, known[key]
+
+
+def _data(source: dict) -> Dataset:
+    return load_dataset(**{name: one for name, one in source.items() if name != "fingerprint"})

@@ -57,6 +57,7 @@ def plot(runs, what, out, table, dataset, data_dir, behaviors, device, threads, 
     set_threads(threads)
     if table is None:
         table = Path(out).with_suffix(".csv")
+        _check_ours(table, what)
         if dataset is not None:
             found = counts(load_dataset(dataset, data_dir=data_dir, behaviors=names(behaviors)))
         else:
@@ -67,3 +68,15 @@ def plot(runs, what, out, table, dataset, data_dir, behaviors, device, threads, 
         print_json({"picture": str(out), "csv": str(table)})
         return
     click.echo(f"the picture lies in {out}, its numbers in {table}")
+
+
+def _check_ours(path: Path, what: str) -> None:
+    """InputError where a file lies whose name nobody gave, and which is no earlier table."""
+    if path.exists():
+        try:
+            Table.read(path, KINDS[what].columns)
+        except InputError as error:
+            raise InputError(
+                f"{path} is there and is no table of {what}; choose another name than "
+                f"{path.stem} for the picture."
+            ) from error

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..analysis.gates import gates
 from ..device import device as make_device
 from ..device import set_threads
 from ..errors import InputError
@@ -14,6 +15,8 @@ from ..report.run_facts import facts_of
 from ..store.runs import Run
 from .options import device_option, json_option, threads_option
 from .output import note, print_json
+
+ANALYSES = {"gates": lambda model, data, found: gates(model, data)}
 
 
 @click.command()
@@ -43,7 +46,8 @@ def report(runs, out, no_times, device, threads, as_json):
     found, known = [], {}
     for folder in folders:
         note(f"{folder.path} …")
-        found.append(facts_of(folder, place, None if no_times else in_use, known=known))
+        in_step = None if no_times else in_use
+        found.append(facts_of(folder, place, in_step, analyses=ANALYSES, known=known))
     write_report(found, out)
     if as_json:
         print_json({"report": out, "runs": [one.path for one in found]})

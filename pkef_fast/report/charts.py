@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..errors import InputError
 from .table import Table
 
 if TYPE_CHECKING:
@@ -51,10 +52,12 @@ def curves(figure: Figure, table: Table) -> str:
     found = defaultdict(list)
     for one in table.records():
         kind, _, name = one["metric"].rpartition(".")
-        if name in PANELS and kind in ("", "val") and one["value"] is not None:
+        if name in PANELS and kind in ("", "val") and _is_there(one["value"]):
             found[name, one["run"], kind].append((one["epoch"], one["value"]))
     runs = _distinct(table.column("run"))
     panels = [name for name in PANELS if any(name == key[0] for key in found)]
+    if not panels:
+        raise InputError(f"there is nothing to draw as curves: no metric is {', '.join(PANELS)}.")
     axes = _stack(figure, panels, 1.3)
     for name, one in zip(panels, axes, strict=True):
         for n, run in enumerate(runs):
@@ -66,6 +69,7 @@ def curves(figure: Figure, table: Table) -> str:
     if any(kind for _, _, kind in found):  # said once, not for each run
         axes[-1].plot([], [], "o", color="#666666", markerfacecolor="white", label="validation")
     axes[-1].set_xlabel("epoch")
+    axes[-1].locator_params(axis="x", integer=True)
     _legend(figure, axes)
     return f"{_listed(panels)} by epoch of {_listed(runs)}."
 
@@ -99,7 +103,7 @@ def groups(figure: Figure, table: Table) -> str:
         for n, head in enumerate(heads):
             found = defaultdict(list)
             for row in table.records():
-                if row["head"] == head and row[column] is not None:
+                if row["head"] == head and _is_there(row[column]):
                     found[names.index(row["group"])].append(row[column])
             points = sorted((place, float(np.mean(values))) for place, values in found.items())
             if not points:
@@ -157,7 +161,7 @@ def gates(figure: Figure, table: Table) -> str:
             error_kw={"linewidth": 0.8, "capsize": 1.5},
             label=f"{_short(model, 28)}, entropy {own[0][1]['entropy']:.2f}",
         )
-        known = [(one["mean_term"], y) for y, one in own if one["mean_term"] is not None]
+        known = [(one["mean_term"], y) for y, one in own if _is_there(one["mean_term"])]
         look = Series.of(number)
         terms.plot(*zip(*known, strict=True) if known else ([], []), look.marker, color=look.color)
     weights.set_yticks(places, [one["expert_name"] for _, one in rows])
@@ -214,13 +218,10 @@ def layers(figure: Figure, table: Table) -> str:
         one.set_aspect("equal")
         one.grid(visible=False)
         one.tick_params(length=0)
-        bar = figure.colorbar(mesh, ax=one, orientation="horizontal", label=name)
-        bar.ax.locator_params(nbins=3)
-        if found:
-            top = max(sorted(found), key=found.get)
-            corner = across.index(top[1]) - 0.5, up.index(top[0]) - 0.5
-            one.add_patch(_box(corner))
-            words.append(f"{name} is best with {','.join(map(str, top))} layers")
+        _bar(figure, mesh, one, name, 3, orientation="horizontal")
+        top = max(sorted(found), key=found.get)
+        one.add_patch(_box((across.index(top[1]) - 0.5, up.index(top[0]) - 0.5)))
+        words.append(f"{name} is best with {','.join(map(str, top))} layers")
     axes[0].set_ylabel("layers lv")
     return f"Best figure over lb by lv and lc, the best lb in the cell; {_listed(words)}."
 
@@ -230,18 +231,15 @@ def coefficients(figure: Figure, table: Table) -> str:
     found = _over_seeds(table, ("l1", "l2", "l3"), "ndcg")
     figure.set_size_inches(WIDTH, 2.6)
     axes = figure.subplots()
-    points = np.array(sorted(found)).reshape(-1, 3)
-    values = np.array([found[tuple(one)] for one in points])
+    points = np.array(sorted(found))
+    values = np.array([found[one] for one in sorted(found)])
     drawn = axes.scatter(*points[:, :2].T, c=values, s=170, marker="h", cmap="viridis")
     untrained = points[:, 2] < 1e-9
     if untrained.any():
         axes.plot(*points[untrained, :2].T, "x", color="#D55E00", label="l3 = 0: no target loss")
-    words = "nothing"
-    if len(values):
-        top = points[np.argmax(values)]
-        look = {"markersize": 16, "markerfacecolor": "none", "markeredgewidth": 1.6}
-        axes.plot(*top[:2, None], "o", color="black", label="best", **look)
-        words = f"({', '.join(map(_fraction, top))})"
+    top = points[np.argmax(values)]
+    look = {"markersize": 16, "markerfacecolor": "none", "markeredgewidth": 1.6}
+    axes.plot(*top[:2, None], "o", color="black", label="best", **look)
     ticks = [n / 6 for n in range(7)]
     axes.set_xticks(ticks, map(_fraction, ticks))
     axes.set_yticks(ticks, map(_fraction, ticks))
@@ -249,19 +247,28 @@ def coefficients(figure: Figure, table: Table) -> str:
     axes.set_ylabel("l2, second behaviour")
     axes.set_aspect("equal")
     axes.margins(0.1)
-    figure.colorbar(drawn, ax=axes, label="NDCG@10", shrink=0.8).ax.locator_params(nbins=5)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper right", labelspacing=1.0, frameon=True, edgecolor="none")
-    return f"NDCG@10 by the weights l1 and l2 of the first two behaviours; best at {words}."
+    _bar(figure, drawn, axes, "NDCG@10", 5, shrink=0.8)
+    axes.legend(loc="upper right", labelspacing=1.0, frameon=True, edgecolor="none")
+    best = ", ".join(map(_fraction, top))
+    return f"NDCG@10 by the weights l1 and l2 of the first two behaviours; best at ({best})."
 
 
 def _over_seeds(table: Table, keys: Sequence[str], column: str) -> dict[tuple, float]:
     """The mean of a column over all rows with the same keys."""
     found = defaultdict(list)
     for one in table.records():
-        if one[column] is not None:
+        if _is_there(one[column]):
             found[tuple(one[key] for key in keys)].append(one[column])
+    if not found:
+        raise InputError(f"there is nothing to draw: column {column!r} has no number.")
     return {key: float(np.mean(values)) for key, values in found.items()}
+
+
+def _bar(figure: Figure, drawn, axes: Axes, name: str, ticks: int, **how) -> None:
+    """What the colours mean, as shapes: matplotlib would put a grid of pixels into an SVG."""
+    bar = figure.colorbar(drawn, ax=axes, label=name, **how)
+    bar.solids.set(rasterized=False, edgecolor="face")
+    bar.ax.locator_params(nbins=ticks)
 
 
 def _box(corner: tuple[float, float]):
@@ -294,6 +301,10 @@ def _legend(figure: Figure, axes: Iterable[Axes]) -> None:
         columns = max(1, min(len(found), LINE // (max(map(len, found)) + 6)))
         figure.set_figheight(figure.get_figheight() + 0.16 * math.ceil(len(found) / columns))
         figure.legend(found.values(), found, loc="outside lower center", ncols=columns)
+
+
+def _is_there(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def _distinct(values: Iterable) -> list:

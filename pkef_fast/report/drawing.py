@@ -26,11 +26,15 @@ DOTS = 300  # of an inch of a PNG
 
 
 class Kind(NamedTuple):
-    """A kind of picture: its title, its table's columns, and what fills the figure."""
+    """A kind of picture: its title, its table's columns, and what fills the figure.
+
+    `gaps`: columns that may be empty in some rows.
+    """
 
     title: str
     columns: Mapping[str, type]
     fill: Callable[[Figure, Table], str]
+    gaps: tuple[str, ...] = ()
 
 
 KINDS = {
@@ -38,6 +42,7 @@ KINDS = {
         "Learning curves",
         {"run": str, "epoch": int, "metric": str, "value": float},
         charts.curves,
+        ("value",),
     ),
     "gates": Kind(
         "Weights of experts",
@@ -51,6 +56,7 @@ KINDS = {
             "mean_term": float,
         },
         charts.gates,
+        ("mean_term",),
     ),
     "groups": Kind(
         "Heads by groups of users",
@@ -67,6 +73,7 @@ KINDS = {
             "ndcg": float,
         },
         charts.groups,
+        ("rho_lo", "rho_hi", "rho_mean", "mean_interactions", "hr", "ndcg"),
     ),
     "hist": Kind(
         "Interactions of users",
@@ -77,11 +84,13 @@ KINDS = {
         "Layers of the behaviours",
         {"lv": int, "lc": int, "lb": int, "seed": int, "hr": float, "ndcg": float},
         charts.layers,
+        ("hr", "ndcg"),
     ),
     "coefficients": Kind(
         "Weights of the behaviours' losses",
         {"l1": float, "l2": float, "l3": float, "seed": int, "hr": float, "ndcg": float},
         charts.coefficients,
+        ("hr", "ndcg"),
     ),
 }
 
@@ -125,8 +134,8 @@ def draw(kind: str, table: Table, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     InputError
-        For another kind, other columns, an empty table, another ending, a file that cannot be
-        written, and without matplotlib.
+        For another kind, other columns, an empty table or one with gaps, another ending, a file
+        that cannot be written, and without matplotlib.
     """
     check_path(path)
     import_matplotlib()
@@ -156,7 +165,7 @@ def figure_of(kind: str, table: Table) -> tuple[Figure, str]:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    columns, fill = of_kind(kind).columns, of_kind(kind).fill
+    _, columns, fill, gaps = of_kind(kind)
     if table.columns != tuple(columns):
         raise InputError(
             f"a table of {', '.join(table.columns)} cannot be drawn as {kind}; wanted the columns "
@@ -164,6 +173,10 @@ def figure_of(kind: str, table: Table) -> tuple[Figure, str]:
         )
     if not table.rows:
         raise InputError(f"there is nothing to draw as {kind}: the table has no rows.")
+    for number, row in enumerate(table.records(), 1):
+        for name, value in row.items():
+            if value is None and name not in gaps:
+                raise InputError(f"row {number} cannot be drawn as {kind}: it has no {name!r}.")
     with rc_context(STYLE):
         figure = Figure(layout="constrained")
         return figure, fill(figure, table)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from commands import FEW, QUICK, call, check_refusal, last_json
 
-from pkef_fast import InputError, load_dataset
+from pkef_fast import InputError, Recommender, load_dataset
+from pkef_fast.analysis.gates import gates
 from pkef_fast.device import device
 from pkef_fast.evaluate.figures import figures
 from pkef_fast.report.page import page
@@ -176,12 +177,22 @@ GATES = ("model", "slot", "expert_name", "mean", "std", "entropy", "mean_term")
 
 
 def test_gates_are_drawn_where_there_are_some(facts):
-    gates = Table(
+    table = Table(
         GATES, [("pkef", 0, "buy", 0.6, 0.1, 0.8, 3.0), ("pkef", 1, "view", 0.4, 0.1, 0.8, 1)]
     )
-    text = page([dataclasses.replace(facts, tables={"gates": gates})])
+    text = page([dataclasses.replace(facts, tables={"gates": table})])
     assert "Mean weights: buy 0.6000, view 0.4000" in texts(tree(text))
     assert "<h3>Gates</h3>" not in page([dataclasses.replace(facts, tables={})])
+
+
+def test_a_report_holds_the_gates_of_its_model(run, graph_run, shop, tmp_path):
+    out = tmp_path / "report.html"
+    call("report", run, graph_run, "-o", out, "--no-times")
+    sections = out.read_text(encoding="utf-8").split("<section")[1:]
+    assert ["<h3>Gates</h3>" in one for one in sections] == [True, False]
+    found = gates(Recommender.load(run), load_dataset(shop))
+    pairs = zip(found.column("expert_name"), found.column("mean"), strict=True)
+    assert f"Mean weights: {', '.join(f'{n} {g:.4f}' for n, g in pairs)}" in sections[0]
 
 
 def test_stages_are_timed_unless_told_not_to(run):

@@ -118,7 +118,7 @@ def test_every_operation_has_a_contract_a_test_and_a_benchmark():
 
 
 @pytest.mark.parametrize(
-    "name", ["errors", "evaluate.figures", "recommender", "pkef", "data.registry"]
+    "name", ["errors", "evaluate.figures", "recommender", "pkef", "data.registry", "report.charts"]
 )
 def test_examples_in_docstrings_run(name):
     module = importlib.import_module(f"pkef_fast.{name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from forms import emulated
 from shops import dense
 
 from pkef_fast import InputError, Recommender
@@ -95,6 +96,19 @@ def test_the_cascade_is_what_is_ranked_by(data):
     for (start, Z), factors in zip(silent, ((1, 3), (2, 4), (4, 8)), strict=True):
         np.testing.assert_array_equal(start, factors[0] * E)
         np.testing.assert_array_equal(Z, factors[1] * E)
+
+
+@pytest.mark.emulator
+def test_devices_agree(data, monkeypatch):
+    """Of the same model on both."""
+    monkeypatch.setattr("pkef_fast.train.fit.warm_up", lambda *args: None)
+    model = Recommender("pkef", "official", **SMALL).fit(data)
+    other = Recommender("pkef", "official", emulated(), **{**SMALL, "epochs": 0}).fit(data)
+    other.model.start_from(model.model.stored())
+    wanted, found = inheritance(model), inheritance(other)
+    assert [row[:4] for row in found.rows] == [row[:4] for row in wanted.rows]
+    for name in ("mean", "std"):
+        np.testing.assert_allclose(found.column(name), wanted.column(name), atol=1e-9)
 
 
 def test_other_models_are_refused(data):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from forms import emulated
 
 from pkef_fast import InputError, Recommender, load_dataset
 from pkef_fast.analysis import gates as module
@@ -117,6 +118,20 @@ def test_pairs_are_weighed_in_pieces(data, monkeypatch):
     pieces = gates(model, data, name="mine")
     assert whole.column("model") == ["mine"] * 3
     np.testing.assert_allclose(pieces.column("mean"), whole.column("mean"), rtol=1e-14)
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("preset", ["official", "ple"])
+def test_devices_agree(data, preset, monkeypatch):
+    """Of the same model, loaded on both."""
+    monkeypatch.setattr("pkef_fast.train.fit.warm_up", lambda *args: None)
+    model = trained(data, preset)
+    other = Recommender("pkef", preset, emulated(), **{**SMALL, "epochs": 0}).fit(data)
+    other.model.start_from(model.model.stored())
+    wanted, found = gates(model, data), gates(other, data)
+    assert found.column("expert_name") == wanted.column("expert_name")
+    for name in ("mean", "std", "entropy", "mean_term"):
+        np.testing.assert_allclose(found.column(name), wanted.column(name), rtol=1e-8)
 
 
 def test_a_model_without_a_gate_has_no_gates(data):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from typing import Any, NamedTuple
 
 import click
 
-from ..data import load_dataset
+from ..data import Dataset, load_dataset
+from ..device import device as make_device
 from ..device import set_threads
 from ..errors import InputError
+from ..evaluate.figures import Evaluation, ProtocolFigures
+from ..holdout.selection import Selection
 from ..recommender import Recommender
-from ..store.files import write_text
+from ..report.ranks import of_runs, rank_table
 from ..store.runs import Run
 from .options import (
     choose_order,
@@ -24,14 +26,45 @@ from .options import (
     threads_option,
     without_none,
 )
-from .output import print_json, print_protocols, print_selection, print_table
+from .output import note, print_json, print_protocols, print_table
+
+
+class Found(NamedTuple):
+    """A run, evaluated; its model is let go, so that many runs fit."""
+
+    run: str
+    model: str
+    reranked: bool
+    selection: Selection | None
+    data: Dataset
+    result: Evaluation
+
+    def facts(self, protocol: str | None) -> dict[str, Any]:
+        """Values that JSON can write."""
+        result = self.result
+        found = {
+            "metrics": result.metrics,
+            "users": result.users,
+            "ties": result.ties,
+            "seconds": result.seconds,
+        }
+        if self.reranked:
+            found["reranked"] = True
+        if self.selection is not None:
+            found["selection"] = self.selection.facts()
+        if protocol:
+            found["protocols"] = {name: one.as_dict() for name, one in result.protocols.items()}
+        return found
 
 
 @click.command()
-@click.argument("run", type=click.Path())
+@click.argument("runs", nargs=-1, required=True, type=click.Path())
 @click.option("--cutoffs", default="10", show_default=True, help="Such as 5,10,20.")
 @click.option(
-    "--ranks", type=click.Path(), help="Write user, item and rank of each test pair (CSV)."
+    "--ranks",
+    type=click.Path(),
+    help="Write user, item and rank_from_1 of each test pair (CSV): 1 is the best rank. Of several "
+    "runs, the first column is the run.",
 )
 @protocol_option
 @plain_option
@@ -40,54 +73,55 @@ from .output import print_json, print_protocols, print_selection, print_table
 @threads_option
 @json_option
 def evaluate(
-    run, cutoffs, ranks, protocol, rerank, dataset, data_dir, behaviors, device, threads, as_json
+    runs, cutoffs, ranks, protocol, rerank, dataset, data_dir, behaviors, device, threads, as_json
 ):
     """Rank every item for every test user of a run's data set.
+
+    Several runs give a table with a row a run, and with --json a list.
 
     \b
     pkef-fast evaluate runs/demo-official-1 --cutoffs 5,10,20 --ranks ranks.csv
     pkef-fast evaluate runs/demo-official-1 --protocol all
+    pkef-fast evaluate runs/* --json
     """
     set_threads(threads)
     numbers = _cutoffs(cutoffs)
-    folder = Run.open(run)
+    place = make_device(device)
+    known: dict[str, Dataset] = {}
+    given = without_none(dataset=dataset, data_dir=data_dir, behaviors=names(behaviors))
+    found = []
+    for folder in [Run.open(run) for run in runs]:
+        if len(runs) > 1:
+            note(f"{folder.path} …")
+        model = Recommender.load(folder.path, place)
+        choose_order(model, rerank, str(folder.path) if len(runs) > 1 else "this run")
+        data = _data_of(folder, given, known)
+        result = model.evaluate(data, numbers, protocol or "paper")
+        made = (model.model_name, model.reranker is not None, model.selection)
+        found.append(Found(str(folder.path), *made, data, result))
+    if ranks:
+        _write_ranks(ranks, found)
+    if as_json:
+        listed = [{"run": one.run} | one.facts(protocol) for one in found]
+        print_json(found[0].facts(protocol) if len(found) == 1 else listed)
+    elif len(found) == 1:
+        _print(found[0], protocol)
+    else:
+        _print_all(found, protocol)
+
+
+def _data_of(folder: Run, given: dict[str, Any], known: dict[str, Dataset]) -> Dataset:
+    """The run's data set, or the one that is given instead; read once for all runs on it."""
     _, source, _ = folder.settings()
     source.pop("fingerprint", None)
-    if dataset:
+    if "dataset" in given:
         source = {}
-    source.update(without_none(dataset=dataset, data_dir=data_dir, behaviors=names(behaviors)))
-    model = Recommender.load(folder.path, device)
-    choose_order(model, rerank)
-    data = load_dataset(**source)
-    folder.check_data(data)
-    result = model.evaluate(data, numbers, protocol or "paper")
-    if ranks:
-        _write_ranks(ranks, data, next(iter(result.protocols.values())))
-    found = {
-        "metrics": result.metrics,
-        "users": result.users,
-        "ties": result.ties,
-        "seconds": result.seconds,
-    }
-    if model.reranker is not None:
-        found["reranked"] = True
-    if model.selection is not None:
-        found["selection"] = model.selection.facts()
-    if protocol:
-        found["protocols"] = {name: one.as_dict() for name, one in result.protocols.items()}
-    if as_json:
-        print_json(found)
-        return
-    if protocol:
-        print_protocols(result.protocols)
-    print_selection(model)
-    if model.reranker is not None:
-        click.echo("re-ranked by what users have touched (--rerank none: the model alone)")
-    print_table(["metric", "value"], list(result.metrics.items()))
-    click.echo(
-        f"{result.users} users, {result.ties} of them with a tied held-out item, "
-        f"{result.seconds:.2f} s"
-    )
+    source.update(given)
+    key = repr(sorted(source.items()))
+    if key not in known:
+        known[key] = load_dataset(**source)
+    folder.check_data(known[key])
+    return known[key]
 
 
 def _cutoffs(text: str) -> list[int]:
@@ -97,15 +131,42 @@ def _cutoffs(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _write_ranks(path, data, found) -> None:
-    """CSV of a protocol's pairs with the data set's own ids; ranks from 0."""
-    users, items, ranks = found.test_users, found.test_items, found.ranks
-    if data.user_ids is not None:
-        users = data.user_ids[users]
-    if data.item_ids is not None:
-        items = data.item_ids[items]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["user", "item", "rank"])
-    writer.writerows(zip(users.tolist(), items.tolist(), ranks.tolist(), strict=True))
-    write_text(path, text.getvalue())
+def _write_ranks(path: str, found: list[Found]) -> None:
+    """The pairs of the first protocol."""
+    tables = [(one.run, rank_table(one.data, _first(one.result))) for one in found]
+    (tables[0][1] if len(tables) == 1 else of_runs(tables)).write(path)
+
+
+def _first(result: Evaluation) -> ProtocolFigures:
+    return next(iter(result.protocols.values()))
+
+
+def _print(found: Found, protocol: str | None) -> None:
+    result = found.result
+    if protocol:
+        print_protocols(result.protocols)
+    if found.selection is not None:
+        click.echo(found.selection.sentence(found.data.target))
+    if found.reranked:
+        click.echo("re-ranked by what users have touched (--rerank none: the model alone)")
+    print_table(["metric", "value"], list(result.metrics.items()))
+    click.echo(
+        f"{result.users} users, {result.ties} of them with a tied held-out item, "
+        f"{result.seconds:.2f} s"
+    )
+
+
+def _print_all(found: list[Found], protocol: str | None) -> None:
+    """A row a run and protocol, and how each run was chosen."""
+    metrics = list(found[0].result.metrics)
+    rows = []
+    for one in found:
+        name = f"{one.model} re-ranked" if one.reranked else one.model
+        for which, figures in one.result.protocols.items():
+            cells = [which, figures.users, figures.ties] if protocol else [figures.users]
+            rows.append([one.run, name, *cells, *(figures.metrics[key] for key in metrics)])
+    columns = ["protocol", "users", "ties"] if protocol else ["users"]
+    print_table(["run", "model", *columns, *metrics], rows)
+    for one in found:
+        if one.selection is not None:
+            click.echo(f"{one.run}: {one.selection.sentence(one.data.target)}")

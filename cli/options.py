@@ -103,13 +103,13 @@ def assignments(pairs: tuple[str, ...]) -> dict[str, str]:
     return values
 
 
-def choose_order(model: Recommender, rerank: str | None) -> None:
-    """Let a loaded model rank as `plain_option` says."""
+def choose_order(model: Recommender, rerank: str | None, run: str = "this run") -> None:
+    """Let a loaded model rank as `plain_option` says; `run` names it in the refusal."""
     if rerank == "none":
         model.reranker = None
     elif rerank == "learned" and model.reranker is None:
         raise InputError(
-            "this run has no re-ranker, so --rerank cannot be 'learned'; `pkef-fast rerank RUN` "
+            f"{run} has no re-ranker, so --rerank cannot be 'learned'; `pkef-fast rerank RUN` "
             "makes one."
         )
 

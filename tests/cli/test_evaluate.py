@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from commands import call, check_refusal, last_json
 
+from pkef_fast.report.ranks import read_ranks
+
 
 def test_evaluate(run, tmp_path):
     ranks = tmp_path / "ranks.csv"
@@ -17,8 +19,11 @@ def test_evaluate(run, tmp_path):
     assert set(found["metrics"]) == {"HR@5", "NDCG@5", "HR@10", "NDCG@10", "MRR"}
     rows = list(csv.DictReader(ranks.open(encoding="utf-8")))
     assert len(rows) == found["users"]
-    share = np.mean([int(row["rank"]) < 10 for row in rows])
-    assert share == pytest.approx(found["metrics"]["HR@10"])
+    assert list(rows[0]) == ["user", "item", "rank_from_1"]
+    places = np.array([int(row["rank_from_1"]) for row in rows])
+    assert places.min() >= 1
+    assert np.mean(places <= 10) == pytest.approx(found["metrics"]["HR@10"])
+    assert np.mean(1 / places) == pytest.approx(found["metrics"]["MRR"])
     assert "HR@10" in call("evaluate", run).stdout
 
 
@@ -45,6 +50,31 @@ def test_evaluate_by_one_protocol(run, tmp_path):
     assert list(found["protocols"]) == ["discovery"]
     assert found["metrics"]["HR@10"] == found["protocols"]["discovery"]["HR@10"]
     assert len(list(csv.DictReader(ranks.open(encoding="utf-8")))) == found["users"]
+
+
+def test_evaluate_several_runs(run, graph_run, tmp_path):
+    """A row a run, a list in JSON, and one file of ranks that names the run."""
+    ranks = tmp_path / "ranks.csv"
+    alone = [last_json(call("evaluate", one, "--json")) for one in (run, graph_run)]
+    found = last_json(call("evaluate", run, graph_run, "--json", "--ranks", ranks))
+    assert [one["run"] for one in found] == [str(run), str(graph_run)]
+    assert [one["metrics"] for one in found] == [one["metrics"] for one in alone]
+    table = read_ranks(ranks)
+    assert table.columns == ("run", "user", "item", "rank_from_1")
+    for one in found:
+        places = [row["rank_from_1"] for row in table.records() if row["run"] == one["run"]]
+        assert np.mean(np.array(places) <= 10) == pytest.approx(one["metrics"]["HR@10"])
+    lines = call("evaluate", run, graph_run).stdout.splitlines()
+    assert lines[0].split() == ["run", "model", "users", "HR@10", "NDCG@10", "MRR"]
+    for line, path, model, one in zip(
+        lines[1:], (run, graph_run), ("pkef", "graph-rank"), alone, strict=True
+    ):
+        figures = [f"{value:.4f}" for value in one["metrics"].values()]
+        assert line.split() == [str(path), model, str(one["users"]), *figures]
+    lines = call("evaluate", run, graph_run, "--protocol", "all").stdout.splitlines()
+    assert len(lines) == 1 + 2 * 3
+    words = ["--rerank", "learned"]
+    check_refusal(call("evaluate", run, graph_run, *words, code=2), [str(run), "no re-ranker"])
 
 
 def test_a_damaged_model_and_checkpoint_are_refused(run, tmp_path):

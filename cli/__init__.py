@@ -20,6 +20,7 @@ COMMANDS = {
     "tune": "Search a model's fields by its validation items; the test items are never read.",
     "rerank": "Learn to re-rank a finished run's model by what its users have touched.",
     "evaluate": "Rank every item for every test user of a run's data set.",
+    "compare": "Compare finished runs of one data set, user by user.",
     "recommend": "Recommend items to users, by the data set's own ids.",
     "plot": "Draw runs or tables as PNG or SVG for a paper's column.",
     "report": "Write what finished runs are and found into one HTML file.",

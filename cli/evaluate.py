@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from ..data import Dataset, load_dataset
+from ..data import Dataset
 from ..device import device as make_device
 from ..device import set_threads
 from ..errors import InputError
@@ -17,6 +17,7 @@ from ..report.ranks import of_runs, rank_table
 from ..store.runs import Run
 from .options import (
     choose_order,
+    data_of,
     dataset_options,
     device_option,
     json_option,
@@ -95,7 +96,7 @@ def evaluate(
             note(f"{folder.path} …")
         model = Recommender.load(folder.path, place)
         choose_order(model, rerank, str(folder.path) if len(runs) > 1 else "this run")
-        data = _data_of(folder, given, known)
+        data = data_of(folder, given, known)
         result = model.evaluate(data, numbers, protocol or "paper")
         made = (model.model_name, model.reranker is not None, model.selection)
         found.append(Found(str(folder.path), *made, data, result))
@@ -108,20 +109,6 @@ def evaluate(
         _print(found[0], protocol)
     else:
         _print_all(found, protocol)
-
-
-def _data_of(folder: Run, given: dict[str, Any], known: dict[str, Dataset]) -> Dataset:
-    """The run's data set, or the one that is given instead; read once for all runs on it."""
-    _, source, _ = folder.settings()
-    source.pop("fingerprint", None)
-    if "dataset" in given:
-        source = {}
-    source.update(given)
-    key = repr(sorted(source.items()))
-    if key not in known:
-        known[key] = load_dataset(**source)
-    folder.check_data(known[key])
-    return known[key]
 
 
 def _cutoffs(text: str) -> list[int]:

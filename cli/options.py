@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..data import Dataset, load_dataset
 from ..errors import InputError
 from ..evaluate.protocols import PROTOCOLS
 from ..models import MODELS
+from ..store.runs import Run
 
 if TYPE_CHECKING:
     from ..recommender import Recommender
@@ -101,6 +103,23 @@ def assignments(pairs: tuple[str, ...]) -> dict[str, str]:
             raise InputError(f"--set {pair!r} has no '='; wanted field=value, e.g. layers=4,1,1.")
         values[name.strip()] = value
     return values
+
+
+def data_of(run: Run, given: dict[str, Any], known: dict[str, Dataset]) -> Dataset:
+    """The data set that a run notes, or the one that is given instead; InputError if it is another.
+
+    `known` keeps data sets, so that several runs on one read it once.
+    """
+    _, source, _ = run.settings()
+    source.pop("fingerprint", None)
+    if "dataset" in given:
+        source = {}
+    source.update(given)
+    key = repr(sorted(source.items()))
+    if key not in known:
+        known[key] = load_dataset(**source)
+    run.check_data(known[key])
+    return known[key]
 
 
 def choose_order(model: Recommender, rerank: str | None, run: str = "this run") -> None:

@@ -59,7 +59,7 @@ class Found(NamedTuple):
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path())
+@click.argument("runs", nargs=-1, required=True, type=click.Path(), metavar="RUN...")
 @click.option("--cutoffs", default="10", show_default=True, help="Such as 5,10,20.")
 @click.option(
     "--ranks",

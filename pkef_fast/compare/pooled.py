@@ -106,10 +106,10 @@ def _pool(members: Sequence[_Made]) -> Pool:
     known: dict[tuple, _Made] = {}
     for one in members:
         if one.seeds in known:
+            seed = "" if one.seed is None else f" and one seed ({one.seed})"
             raise InputError(
-                f"{known[one.seeds].run.path} and {one.run.path} have one config and one seed "
-                f"({one.seed}), so they are one witness; wanted different seeds, or each run by "
-                "itself (--each)."
+                f"{known[one.seeds].run.path} and {one.run.path} have one config{seed}, so they "
+                "are one witness; wanted different seeds, or each run by itself (--each)."
             )
         known[one.seeds] = one
     return Pool(

@@ -7,8 +7,9 @@ deviation over seeds is for.
 They are `scipy.stats.bootstrap(method="percentile")` and `scipy.stats.permutation_test(
 permutation_type="samples")` of the mean difference, with the draws shared: all differences of the
 same users are means under the same drawn users and the same exchanged ones, so each takes one
-column of a product. For 15,449 users and 9,999 draws SciPy takes 13 s a difference, and a comparison
-of ten models has 234; this takes 1.9 s for one and 2.6 s for 18 of the same users (one thread).
+column of a product. For 15,449 users and 9,999 draws SciPy takes 13 s a difference, and a
+comparison of ten models has 234; this takes 1.9 s for one and 2.6 s for 18 of the same users (one
+thread).
 `tests/compare/test_significance.py` holds the two together.
 """
 

@@ -55,6 +55,16 @@ def test_another_choice_of_the_epoch_is_another_thing(runs):
     ]
 
 
+def test_a_start_from_other_parameters_is_another_thing(runs, tmp_path):
+    data = generate(30, 20, seed=4)
+    for name, seed in (("started", 5), ("too", 6)):
+        Recommender("mf-bpr", seed=seed, **FIELDS).fit(
+            data, out=tmp_path / name, select="last", init_from=runs["one"].path
+        )
+    found = pools([runs["one"], *(Run.open(tmp_path / name) for name in ("started", "too"))])
+    assert names(found) == [["one"], ["started", "too"]]
+
+
 def test_a_re_ranker_is_part_of_the_config_unless_it_is_left_out(runs, tmp_path):
     shutil.copytree(runs["two"].path, tmp_path / "two")
     data = generate(30, 20, seed=4)

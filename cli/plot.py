@@ -38,7 +38,7 @@ def plot(runs, what, out, table, dataset, data_dir, behaviors, device, threads, 
 
     The table is written as CSV beside the picture, which is drawn from that alone: learning curves,
     weights of gates, users by their number of interactions (hist, also of a --dataset), figures by
-    layers or by coefficients of runs that differ in them, heads by groups of users (from --csv).
+    layers or by coefficients of runs that differ in them, by groups of users.
 
     \b
     pkef-fast plot runs/demo-official-1 curves -o curves.svg

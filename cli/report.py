@@ -7,16 +7,22 @@ from pathlib import Path
 import click
 
 from ..analysis.gates import gates
+from ..analysis.user_groups import by_activity
 from ..device import device as make_device
 from ..device import set_threads
 from ..errors import InputError
 from ..report.page import write_report
-from ..report.run_facts import facts_of
+from ..report.run_facts import by_group, facts_of
 from ..store.runs import Run
 from .options import device_option, json_option, threads_option
 from .output import note, print_json
 
-ANALYSES = {"gates": lambda model, data, found: gates(model, data)}
+ANALYSES = {
+    "groups": lambda model, data, found: by_group(
+        (groups := by_activity(data)).names, groups.users, found.protocols["paper"]
+    ),
+    "gates": lambda model, data, found: gates(model, data),
+}
 
 
 @click.command()

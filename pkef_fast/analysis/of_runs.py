@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from ..data import load_dataset
 from ..data.dataset import Dataset
 from ..device import Device
 from ..errors import InputError
+from ..evaluate.figures import TOP, gains
 from ..recommender import Recommender
 from ..report.table import Table
 from ..store.runs import Run
@@ -15,10 +18,15 @@ from . import sweeps
 from .curves import curves
 from .gates import COLUMNS, gates
 from .interaction_counts import counts
+from .user_groups import by_correlation
+
+# Figure 6: a row for a group of users, a head and a seed.
+GROUPS = ("group", "rho_lo", "rho_hi", "rho_mean", "users", "mean_interactions", "head", "seed")
+GROUPS += ("hr", "ndcg")
 
 
 def table_of(kind: str, runs: Sequence[Run], device: Device) -> Table:
-    """What `report.drawing` draws as curves, gates, hist, layers or coefficients.
+    """What `report.drawing` draws as curves, gates, groups, hist, layers or coefficients.
 
     Raises
     ------
@@ -31,13 +39,13 @@ def table_of(kind: str, runs: Sequence[Run], device: Device) -> Table:
         return _hist(runs)
     if kind == "gates":
         return _gates(runs, device)
-    if kind in ("layers", "coefficients"):
-        trials = [
-            sweeps.Trial(str(run.path), model.model.config, model.evaluate(data).metrics)
-            for run, model, data in _loaded(runs, device)
-        ]
-        return getattr(sweeps, kind)(trials)
-    raise InputError(f"{kind} are drawn from a table alone; give it as --csv FILE.")
+    if kind == "groups":
+        return _groups(runs, device)
+    trials = [
+        sweeps.Trial(str(run.path), model.model.config, model.evaluate(data).metrics)
+        for run, model, data in _loaded(runs, device)
+    ]
+    return {"layers": sweeps.layers, "coefficients": sweeps.coefficients}[kind](trials)
 
 
 def _hist(runs: Sequence[Run]) -> Table:
@@ -64,6 +72,24 @@ def _gates(runs: Sequence[Run], device: Device) -> Table:
             )
         rows += found.rows
     return Table(COLUMNS, rows)
+
+
+def _groups(runs: Sequence[Run], device: Device) -> Table:
+    """Figures of the users of each group by correlation; heads are presets, or other models."""
+    rows, known = [], {}
+    for _, model, data in _loaded(runs, device):
+        if id(data) not in known:
+            known[id(data)] = data, by_correlation(data)
+        _, groups = known[id(data)]
+        head = model.preset if model.model_name == "pkef" else model.model_name
+        seed = getattr(model.model.config, "seed", None)
+        found = model.evaluate(data).protocols["paper"]
+        values = gains(found.ranks, TOP)
+        for group, users in zip(groups.table.rows, groups.users, strict=True):
+            chosen = np.isin(found.test_users, users)
+            means = (float(one[chosen].mean()) if chosen.any() else None for one in values)
+            rows.append((str(group[0]), *group[1:6], head, seed, *means))
+    return Table(tuple(GROUPS), rows)
 
 
 def _loaded(runs: Sequence[Run], device: Device) -> Iterator[tuple[Run, Recommender, Dataset]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from commands import QUICK, call, check_refusal, last_json
 
@@ -11,6 +12,7 @@ from pkef_fast import Recommender, load_dataset
 from pkef_fast.analysis.curves import curves
 from pkef_fast.analysis.gates import gates
 from pkef_fast.analysis.interaction_counts import counts
+from pkef_fast.analysis.user_groups import by_correlation
 from pkef_fast.report.drawing import KINDS, draw
 from pkef_fast.report.table import Table
 from pkef_fast.store.runs import Run
@@ -72,6 +74,24 @@ def test_sweeps(run, deeper, tmp_path):
     assert found.rows == wanted
 
 
+def test_groups_are_those_of_equal_activity(run, graph_run, tmp_path):
+    found = plotted(run, graph_run, "groups", out=tmp_path / "groups.svg")
+    model = Recommender.load(run)
+    data = load_dataset(
+        **{k: v for k, v in Run.open(run).settings()[1].items() if k != "fingerprint"}
+    )
+    groups = by_correlation(data)
+    ranks = model.evaluate(data).protocols["paper"]
+    assert found.column("head") == [model.preset] * 5 + ["graph-rank"] * 5
+    assert found.column("seed") == [model.model.config.seed] * 5 + [None] * 5
+    for row, group, users in zip(found.rows[:5], groups.table.rows, groups.users, strict=True):
+        assert row[0] == str(group[0])
+        assert row[4:6] == pytest.approx(group[4:6])
+        own = ranks.ranks[np.isin(ranks.test_users, users)]
+        gains = np.where(own < 10, 1 / np.log2(own + 2), 0)
+        assert row[8:] == pytest.approx((np.mean(own < 10), np.mean(gains)))
+
+
 def test_a_table_is_drawn_as_it_is(tmp_path):
     table = tmp_path / "heads.csv"
     columns = KINDS["groups"].columns
@@ -93,7 +113,6 @@ def test_what_cannot_be_drawn_is_refused(run, graph_run, shop, tmp_path):
         (("curves", "-o", out), "wanted one of these to draw"),
         ((run, "curves", "--csv", table, "-o", out), "wanted one of these to draw"),
         (("gates", "--dataset", shop, "-o", out), "--dataset is for hist"),
-        ((run, "groups", "-o", out), "--csv FILE"),
         ((graph_run, "gates", "-o", out), "has no gate: model 'graph-rank'"),
         ((graph_run, "layers", "-o", out), "config field 'layers' is"),
         ((tmp_path, "curves", "-o", out), "is not a run"),

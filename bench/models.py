@@ -24,28 +24,22 @@ from datetime import date
 from pathlib import Path
 
 from pkef_fast.models import MODELS
+from pkef_fast.reproduce.experiments import ROWS
+from pkef_fast.reproduce.published import published
 
 COMMAND = os.path.join(sysconfig.get_path("scripts"), "pkef-fast")
 PROTOCOLS = ("paper", "discovery", "return")
-# HR@10 and NDCG@10 on Taobao: the paper's Tables 2, 3 and 5.
-PUBLISHED = {
-    "mf-bpr": (0.0076, 0.0036),
-    "neumf": (0.0236, 0.0128),
-    "lightgcn": (0.0411, 0.0240),
-    "rgcn": (0.0215, 0.0104),
-    "gnmr": (0.0368, 0.0216),
-    "nmtr": (0.0282, 0.0137),
-    "mbgcn": (0.0509, 0.0294),
-    "crgcn": (0.0855, 0.0439),
-    "mb-cgcn": (0.1233, 0.0677),
-    "pkef:official": (0.1385, 0.0785),
-    "pkef:base": (0.0849, 0.0452),
-    "pkef:without-pkf": (0.1121, 0.0610),
-    "pkef:without-pme": (0.0955, 0.0532),
-    "pkef:shared-bottom": (0.0715, 0.0381),
-    "pkef:mmoe": (0.1091, 0.0580),
-    "pkef:ple": (0.1022, 0.0545),
-}
+
+
+def known_figures(name: str, dataset: str) -> tuple[float, float] | None:
+    """HR@10 and NDCG@10 that the paper prints for MODEL or MODEL:PRESET."""
+    model, _, preset = name.partition(":")
+    for table, rows in ROWS.items():
+        for row, one in rows.items():
+            same = (one.model, one.preset or "") == (model, preset) and not one.fields
+            if same and (found := published(table, row, dataset)):
+                return found
+    return None
 
 
 def called(*words: str) -> dict:
@@ -111,7 +105,7 @@ def table(records: list[dict]) -> str:
                 cells.append(f"{statistics.mean(values):.4f}{spread}")
             return " / ".join(cells)
 
-        known = PUBLISHED.get(model) if group[0]["dataset"] == "taobao" else None
+        known = known_figures(model, group[0]["dataset"])
         cells = [
             model,
             extra or "–",

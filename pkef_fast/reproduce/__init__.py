@@ -1,0 +1,1 @@
+"""The paper's tables and figures by one command: which runs, their store, plan and results."""

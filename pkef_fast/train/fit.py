@@ -316,9 +316,12 @@ class Fit:
         self.model = self.kind(self.config, self.data, self.device, stored)
 
     def _write(self) -> None:
+        # Records first: a run that is killed in between goes on from an older checkpoint, and drops
+        # the records behind it. The other way round it would lack the records of epochs it has
+        # made, and with them what patience knows.
+        self._run.write_records(self.history)
         if self.trainer is not None:
             self._run.write_checkpoint(*self.trainer.state())
-        self._run.write_records(self.history)
         self._written = time.monotonic()
 
 

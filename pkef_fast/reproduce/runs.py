@@ -30,6 +30,7 @@ from ..evaluate.protocols import PROTOCOLS
 from ..models import model_class
 from ..recommender import Recommender
 from ..store import checkpoint
+from ..store.runs import Run
 from .experiments import Configuration
 
 EVAL_EVERY = 5  # epochs between evaluations on validation items; as `pkef-fast train`
@@ -165,6 +166,14 @@ class Store:
             found = checkpoint.read(self.path(task) / "result.npz", "result")
             self._read[task.key] = Result(*found)
         return self._read[task.key]
+
+    def epochs_made(self, task: Task) -> int:
+        """Epochs of a run that is not done which need not be made again, or few of them."""
+        path = self.path(task)
+        if not (path / "checkpoint.npz").is_file():
+            return 0
+        records = Run(path).records()
+        return records[-1]["epoch"] if records else 0
 
     def model(self, task: Task, device: Device) -> Recommender:
         """The trained model of a run that is done."""

@@ -24,6 +24,7 @@ COMMANDS = {
     "recommend": "Recommend items to users, by the data set's own ids.",
     "plot": "Draw runs or tables as PNG or SVG for a paper's column.",
     "report": "Write what finished runs are and found into one HTML file.",
+    "reproduce": "Make the paper's tables and figures, with the published ones beside ours.",
     "data": "Look at data sets, and convert them.",
     "models": "List the models: their papers, sizes and what they read.",
     "cite": "Print BibTeX for the paper, for models and for this software.",

@@ -1,0 +1,127 @@
+"""What the runs that are there say of a configuration: means over seeds, and paired differences."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from ..data.dataset import Array, Dataset
+from ..device import Device
+from ..evaluate import figures
+from ..evaluate.figures import TOP, gains
+from .experiments import Configuration
+from .runs import METRICS, Result, Store, Task
+
+UNTESTED = "Differences are not tested: this version has no paired test (pkef_fast.compare)."
+
+
+class Difference(Protocol):
+    """Of a metric between two rows: the mean over users, its 95 % interval, and p."""
+
+    mean: float
+    low: float
+    high: float
+    p: float
+
+
+class Spread(NamedTuple):
+    """Mean and standard deviation over seeds; None where there are too few."""
+
+    mean: float | None
+    sd: float | None
+
+
+def spread(values: list[float]) -> Spread:
+    """Of a metric's values, one a seed."""
+    mean = statistics.fmean(values) if values else None
+    return Spread(mean, statistics.stdev(values) if len(values) > 1 else None)
+
+
+@dataclass
+class Found:
+    """The runs of a folder that were asked for, as far as they are done.
+
+    Attributes
+    ----------
+    store : Store
+    data : Dataset
+    device : Device
+        Where models are loaded to be looked into.
+    select : {"last", "val"}
+    seeds : int
+        Seeds from 1 on that were asked for.
+    epochs : int or None
+        Of every model; None: as its preset says.
+    """
+
+    store: Store
+    data: Dataset
+    device: Device
+    select: str
+    seeds: int
+    epochs: int | None = None
+    _tested: dict[tuple, Any] = field(default_factory=dict, repr=False)
+    _popular: figures.Evaluation | None = field(default=None, repr=False)
+
+    def __post_init__(self):
+        self.fingerprint = self.data.fingerprint()
+
+    def tasks(self, one: Configuration) -> list[Task]:
+        """The runs that were asked for: one a seed, or one where the model draws nothing."""
+        found = {}
+        for seed in range(1, self.seeds + 1):
+            task = Task.of(one, self.data, self.fingerprint, self.select, seed, self.epochs)
+            found.setdefault(task.key, task)
+        return list(found.values())
+
+    def done(self, one: Configuration) -> list[tuple[Task, Result]]:
+        """Those that are there."""
+        pairs = ((task, self.store.result(task)) for task in self.tasks(one))
+        return [(task, result) for task, result in pairs if result is not None]
+
+    def spread(self, one: Configuration, metric: str, protocol: str = "paper") -> Spread:
+        """A metric over the seeds that are there."""
+        values = [result.metric(metric, protocol) for _, result in self.done(one)]
+        return spread([value for value in values if np.isfinite(value)])
+
+    def values(self, one: Configuration | Array, metric: str) -> Array | None:
+        """A metric of each held-out pair (T,), averaged over seeds; None where no run is there.
+
+        Ranks, from 0, may stand for a ranking that is no run.
+        """
+        if not isinstance(one, Configuration):
+            return dict(zip(METRICS, gains(one, TOP), strict=True))[metric]
+        each = [result.values()[1][metric] for _, result in self.done(one)]
+        return np.mean(each, axis=0) if each else None
+
+    def difference(self, one: Configuration | Array, other: Configuration, metric: str):
+        """The paired difference `one` − `other`; None where a run or the test is not there."""
+        paired = paired_test()
+        if paired is None or not len(self.data.test_users):
+            return None
+        key = (one if isinstance(one, Configuration) else id(one), other, metric)
+        if key not in self._tested:
+            a, b = self.values(one, metric), self.values(other, metric)
+            missing = a is None or b is None
+            self._tested[key] = None if missing else paired(self.data.test_users, a, b)
+        return self._tested[key]
+
+    def popularity(self) -> figures.Evaluation:
+        """Items by their train purchases, for everybody alike; by all protocols."""
+        if self._popular is None:
+            with self.device.active():
+                ranker = figures.popularity(self.data, self.device)
+                self._popular = figures.evaluate(ranker, self.data, protocol="all")
+        return self._popular
+
+
+def paired_test():
+    """`compare.significance.paired`; None in a version without it."""
+    try:
+        from ..compare.significance import paired
+    except ImportError:
+        return None
+    return paired

@@ -141,7 +141,9 @@ def write(found: Found, folder: Path) -> Path:
         f"# What the paper claims, and what these runs show on {found.data.name}",
         "",
         f"A claim holds, or does not, where p is below {LEVEL} and the difference has the claimed "
-        f"sign, or the other; else it is within noise. {test} {selection(found)}",
+        f"sign, or the other; else it is within noise. {test} The tests are over users: how far "
+        "seeds differ is the ± beside a mean, which one seed does not have. "
+        f"{selection(found)}",
         "",
     ]
     table = Table(("claim", "verdict", "because"), [tuple(one) for one in made])

@@ -13,7 +13,7 @@ from ..device import set_threads
 from ..errors import InputError, PkefError
 from ..holdout.selection import SELECT
 from ..reproduce import results
-from ..reproduce.experiments import FIGURES, TABLES, wanted
+from ..reproduce.experiments import wanted
 from ..reproduce.found import Found
 from ..reproduce.plan import Plan, Times, duration, plan, tasks
 from ..reproduce.pool import Made, Pool
@@ -26,7 +26,7 @@ INTERRUPTED = 130
 
 
 @click.command()
-@click.argument("what", nargs=-1, required=True, metavar="|".join((*TABLES, *FIGURES, "all")))
+@click.argument("what", nargs=-1, required=True, metavar="WHAT…")
 @dataset_options(default="taobao")
 @click.option("--seeds", type=int, default=5, show_default=True, help="Seeds from 1 on.")
 @click.option("--epochs", type=int, help="Most epochs of every model [default: its preset's].")
@@ -68,6 +68,7 @@ def reproduce(
 ):
     """Make the paper's tables and figures, with the published ones beside ours.
 
+    WHAT is table2, table3, table4, table5, fig1, fig2, fig4, fig5, fig6, fig7 or all.
     Runs that the folder holds are not made again: call it again to go on after a stop, with a
     larger budget or more seeds, or for another table.
 

@@ -210,9 +210,9 @@ class Store:
                 _tidy(path)
                 return True
             resume = _begun(path)
-            model = Recommender(
-                task.configuration.model, task.configuration.preset, device, task.config
-            )
+            one = task.configuration
+            preset = one.preset or model_class(one.model).default_preset(data.name)
+            model = Recommender(one.model, preset, device, task.config)
             model.fit(
                 data,
                 out=path,
@@ -220,7 +220,7 @@ class Store:
                 eval_every=task.eval_every,
                 select=task.select,
                 should_stop=should_stop,
-                settings={"preset": task.configuration.preset},
+                settings={"preset": preset, "device": device.name},
             )
             if not model.fitting.finished:
                 return False

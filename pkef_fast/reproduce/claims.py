@@ -8,18 +8,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..analysis import user_groups
 from ..report.table import Table
 from ..store.files import write_text
 from .experiments import PKEF, ROWS, Configuration, coefficient_grid, heads, layer_grid
 from .figures import best_points
-from .found import UNTESTED, Found, paired_test
+from .found import Found
 from .runs import METRICS
 from .tables import selection
 
 LEVEL = 0.05  # of p
 NDCG = METRICS[1]
 HOLDS, NOT, NOISE = "holds", "does not hold", "within noise"
-UNKNOWN, UNTOLD = "no runs to say", "not tested"
+UNKNOWN = "no runs to say"
 
 
 class Claim(NamedTuple):
@@ -58,7 +59,7 @@ def larger(claim: str, first: str, second: str, rows: dict, found: Found) -> Cla
         return Claim(claim, UNKNOWN, text)
     test = found.difference(rows[first], rows[second], NDCG)
     if test is None:
-        return Claim(claim, UNTOLD, text)
+        return Claim(claim, UNKNOWN, f"{text}; nothing is held out")
     return Claim(claim, _verdict(test.mean, test.p), f"{text}; {_words(test)}")
 
 
@@ -78,7 +79,7 @@ def optimum(claim: str, point: tuple, grid: dict[tuple, Configuration], found: F
     )
     test = found.difference(grid[point], grid[best], NDCG)
     if test is None:
-        return Claim(claim, UNTOLD, text)
+        return Claim(claim, UNKNOWN, f"{text}; nothing is held out")
     p = min(1.0, test.p * len(others))
     words = f"{_words(test)}, {p:.4f} corrected for {len(others)} points"
     return Claim(claim, _verdict(test.mean, p), f"{text}; {words}")
@@ -90,12 +91,6 @@ def rising(found: Found) -> Iterator[Claim]:
         "PME rises with the correlation of behaviours",
         "PME rises faster than the other heads",
     )
-    try:
-        from ..analysis.user_groups import by_correlation
-    except ImportError:
-        for name in names:
-            yield Claim(name, UNTOLD, "this version has no groups of users")
-        return
     from scipy.stats import linregress
 
     pme = found.values(PKEF, NDCG)
@@ -104,7 +99,7 @@ def rising(found: Found) -> Iterator[Claim]:
             yield Claim(name, UNKNOWN, "PME –")
         return
     group = np.zeros(found.data.n_users, np.int64)
-    for number, users in enumerate(by_correlation(found.data).users, 1):
+    for number, users in enumerate(user_groups.by_correlation(found.data).users, 1):
         group[users] = number
     of_pair = group[found.data.test_users]
     inside = of_pair > 0
@@ -131,17 +126,13 @@ def rising(found: Found) -> Iterator[Claim]:
 def write(found: Found, folder: Path) -> Path:
     """Write claims.md."""
     made = claims(found)
-    test = (
-        UNTESTED
-        if paired_test() is None
-        else "Differences are of NDCG@10, paired by user, of means over seeds: a bootstrap "
-        "interval of 95 % and a two-sided randomisation test."
-    )
     lines = [
         f"# What the paper claims, and what these runs show on {found.data.name}",
         "",
         f"A claim holds, or does not, where p is below {LEVEL} and the difference has the claimed "
-        f"sign, or the other; else it is within noise. {test} The tests are over users: how far "
+        f"sign, or the other; else it is within noise. Differences are "
+        "of NDCG@10, paired by user, of means over seeds: a bootstrap interval of 95 % and a "
+        "two-sided randomisation test. The tests are over users: how far "
         "seeds differ is the ± beside a mean, which one seed does not have. "
         f"{selection(found)}",
         "",

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from ..analysis import sweeps, user_groups
+from ..analysis.behavior_inheritance import inheritance
+from ..analysis.gates import gates
+from ..analysis.interaction_counts import counts, summary
 from ..errors import InputError
+from ..report.drawing import draw
 from ..report.table import Table
 from ..store.files import write_text
 from .experiments import (
     GATED,
     INHERITING,
-    PARTS,
     Configuration,
     coefficient_grid,
     heads,
@@ -38,15 +43,12 @@ class Figure(NamedTuple):
 
 def fig1(found: Found) -> Figure:
     """Users by their number of interactions."""
-    from ..analysis.interaction_counts import counts, summary
-
     text = f"Train interactions of each user.\n\n{summary(found.data).markdown()}"
     return Figure("Figure 1: users by interactions", counts(found.data), text, "hist")
 
 
 def fig2(found: Found) -> Figure:
     """What behaviours inherit from those before them."""
-    from ..analysis.behavior_inheritance import inheritance
 
     def one(task):
         return inheritance(found.store.model(task, found.device))
@@ -58,7 +60,7 @@ def fig2(found: Found) -> Figure:
 def fig4(found: Found) -> Figure:
     """All depths."""
     grid = layer_grid(len(found.data.behaviors))
-    table = _grid(("lv", "lc", "lb"), grid, found)
+    table = sweeps.layers(_trials(grid, found))
     text = f"{_best(grid, found, 'layers')} {selection(found)}"
     return Figure("Figure 4: layers of each behaviour", table, text, "layers")
 
@@ -66,8 +68,7 @@ def fig4(found: Found) -> Figure:
 def fig5(found: Found) -> Figure:
     """All coefficients."""
     grid = coefficient_grid(len(found.data.behaviors))
-    sixths = {tuple(part / PARTS for part in point): one for point, one in grid.items()}
-    table = _grid(("l1", "l2", "l3"), sixths, found)
+    table = sweeps.coefficients(_trials(grid, found))
     text = (
         f"{_best(grid, found, 'sixths')} Where l3 is 0 nothing trains the target's own part. "
         f"{selection(found)}"
@@ -77,9 +78,7 @@ def fig5(found: Found) -> Figure:
 
 def fig6(found: Found) -> Figure:
     """Heads by groups of rising correlation."""
-    from ..analysis.user_groups import by_correlation
-
-    groups, rows = by_correlation(found.data), []
+    groups, rows = user_groups.by_correlation(found.data), []
     for head, one in heads().items():
         for task, result in found.done(one):
             users, values = result.values()
@@ -97,7 +96,6 @@ def fig6(found: Found) -> Figure:
 
 def fig7(found: Found) -> Figure:
     """What the gates weigh."""
-    from ..analysis.gates import gates
 
     def one(task):
         return gates(found.store.model(task, found.device), found.data)
@@ -111,10 +109,7 @@ MAKERS = {"fig1": fig1, "fig2": fig2, "fig4": fig4, "fig5": fig5, "fig6": fig6, 
 
 def write(name: str, found: Found, folder: Path) -> tuple[list[Path], list[str]]:
     """Write NAME.csv, NAME.md and pictures; the files' names, and what could not be made."""
-    try:
-        made = MAKERS[name](found)
-    except ImportError as error:
-        return [], [f"{name} is left out: this version lacks {error.name}."]
+    made = MAKERS[name](found)
     files, notes = [folder / f"{name}.csv"], []
     made.table.write(files[0])
     lines = [f"# {made.title}, {found.data.name}", "", made.text]
@@ -128,10 +123,6 @@ def write(name: str, found: Found, folder: Path) -> tuple[list[Path], list[str]]
 
 
 def _draw(made: Figure, name: str, folder: Path) -> tuple[list[Path], list[str]]:
-    try:
-        from ..report.drawing import draw
-    except ImportError:
-        return [], [f"{name} has no pictures: this version cannot draw."]
     files = [folder / f"{name}.{one}" for one in FORMATS]
     try:
         for path in files:
@@ -141,13 +132,11 @@ def _draw(made: Figure, name: str, folder: Path) -> tuple[list[Path], list[str]]
     return files, []
 
 
-def _grid(names: tuple, grid: dict[tuple, Configuration], found: Found) -> Table:
-    """A row a point and seed."""
-    rows = []
-    for point, one in grid.items():
+def _trials(grid: dict[tuple, Configuration], found: Found) -> Iterator[sweeps.Trial]:
+    """The runs of a grid, seeds of a point side by side."""
+    for one in grid.values():
         for task, result in found.done(one):
-            rows.append((*point, task.seed, *(result.metric(name) for name in METRICS)))
-    return Table((*names, "seed", "hr", "ndcg"), rows)
+            yield sweeps.Trial(task.name, task.config, result.facts["protocols"]["paper"])
 
 
 def best_points(grid: dict[tuple, Configuration], found: Found) -> list[tuple]:

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
+from ..compare.significance import Difference, all_paired
 from ..data.dataset import Array, Dataset
 from ..device import Device
 from ..evaluate import figures
 from ..evaluate.figures import TOP, gains
 from .experiments import Configuration
 from .runs import METRICS, Result, Store, Task
-
-UNTESTED = "Differences are not tested: this version has no paired test (pkef_fast.compare)."
-
-
-class Difference(Protocol):
-    """Of a metric between two rows: the mean over users, its 95 % interval, and p."""
-
-    mean: float
-    low: float
-    high: float
-    p: float
 
 
 class Spread(NamedTuple):
@@ -63,7 +54,6 @@ class Found:
     select: str
     seeds: int
     epochs: int | None = None
-    _tested: dict[tuple, Any] = field(default_factory=dict, repr=False)
     _popular: figures.Evaluation | None = field(default=None, repr=False)
 
     def __post_init__(self):
@@ -97,17 +87,24 @@ class Found:
         each = [result.values()[1][metric] for _, result in self.done(one)]
         return np.mean(each, axis=0) if each else None
 
-    def difference(self, one: Configuration | Array, other: Configuration, metric: str):
-        """The paired difference `one` − `other`; None where a run or the test is not there."""
-        paired = paired_test()
-        if paired is None or not len(self.data.test_users):
-            return None
-        key = (one if isinstance(one, Configuration) else id(one), other, metric)
-        if key not in self._tested:
-            a, b = self.values(one, metric), self.values(other, metric)
-            missing = a is None or b is None
-            self._tested[key] = None if missing else paired(self.data.test_users, a, b)
-        return self._tested[key]
+    def differences(
+        self, ones: Sequence[Configuration | Array], other: Configuration, metric: str
+    ) -> list[Difference | None]:
+        """Paired differences to `other`; None where a run is not there, or it is the same one."""
+        base, users = self.values(other, metric), self.data.test_users
+        columns = [None if _same(one, other) else self.values(one, metric) for one in ones]
+        if base is None or not len(users):
+            return [None] * len(columns)
+        there = [n for n, column in enumerate(columns) if column is not None]
+        tested = all_paired(users, [columns[n] - base for n in there])
+        found = dict(zip(there, tested, strict=True))
+        return [found.get(n) for n in range(len(columns))]
+
+    def difference(
+        self, one: Configuration, other: Configuration, metric: str
+    ) -> Difference | None:
+        """The paired difference `one` − `other`; None where a run is not there."""
+        return self.differences([one], other, metric)[0]
 
     def popularity(self) -> figures.Evaluation:
         """Items by their train purchases, for everybody alike; by all protocols."""
@@ -118,10 +115,5 @@ class Found:
         return self._popular
 
 
-def paired_test():
-    """`compare.significance.paired`; None in a version without it."""
-    try:
-        from ..compare.significance import paired
-    except ImportError:
-        return None
-    return paired
+def _same(one: Configuration | Array, other: Configuration) -> bool:
+    return isinstance(one, Configuration) and one == other

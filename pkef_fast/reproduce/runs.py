@@ -126,7 +126,7 @@ class Result:
         model, preset, config, seed, select, epochs (made), chosen (epoch; None: the last), and
         protocols: name → users, HR@10, NDCG@10, MRR.
     arrays : dict
-        PROTOCOL.users, PROTOCOL.items and PROTOCOL.ranks_from_1 of the held-out pairs that count.
+        PROTOCOL.users, PROTOCOL.items and PROTOCOL.rank_from_1 of the held-out pairs that count.
     """
 
     facts: dict[str, Any]
@@ -138,7 +138,7 @@ class Result:
 
     def values(self, protocol: str = "paper") -> tuple[Array, dict[str, Array]]:
         """Users of the held-out pairs (T,), and HR@10 and NDCG@10 of each."""
-        ranks = self.arrays[f"{protocol}.ranks_from_1"] - 1
+        ranks = self.arrays[f"{protocol}.rank_from_1"] - 1
         values = zip(METRICS, gains(ranks, TOP), strict=True)
         return self.arrays[f"{protocol}.users"], dict(values)
 
@@ -247,7 +247,7 @@ class Store:
         for name in PROTOCOLS:
             arrays[f"{name}.users"] = found[name].test_users
             arrays[f"{name}.items"] = found[name].test_items
-            arrays[f"{name}.ranks_from_1"] = found[name].ranks + 1
+            arrays[f"{name}.rank_from_1"] = found[name].ranks + 1
         checkpoint.write(self.path(task) / "result.npz", "result", facts, arrays)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
-from ..evaluate.protocols import PROTOCOLS
+from ..data.dataset import Array
 from ..evaluate.rules import rules
 from ..report.table import Table
 from ..store.files import write_text
 from .experiments import GRAPH_RANK, PKEF, ROWS, Configuration
-from .found import UNTESTED, Found, paired_test, spread
+from .found import Found, spread
 from .published import published
 from .runs import METRICS
 
@@ -25,14 +25,13 @@ RULED = "a rule"  # in the column `configuration`
 
 
 def columns() -> tuple[str, ...]:
-    """Of a table's CSV; those of differences are there where the test is."""
+    """Of a table's CSV."""
     found = ("row", "configuration", "seeds")
     for metric in METRICS:
         found += (metric, f"{metric} sd", f"published {metric}")
     found += tuple(f"{protocol} {metric}" for protocol in OTHERS for metric in METRICS)
-    if paired_test() is not None:
-        for metric in METRICS:
-            found += tuple(f"{metric} - PKEF{end}" for end in ("", " low", " high", " p"))
+    for metric in METRICS:
+        found += tuple(f"{metric} - PKEF{end}" for end in ("", " low", " high", " p"))
     return found
 
 
@@ -41,49 +40,41 @@ def table(name: str, found: Found) -> Table:
 
     A row without any run is there too, without figures of ours.
     """
-    return Table(columns(), [*_learned(name, found), *_trivial(found)])
-
-
-def _learned(name: str, found: Found) -> Iterator[tuple]:
+    rows: list[tuple] = []
+    rankings: list[Configuration | Array] = []  # of the first rows: those with a rank a user
     for row, one in {**ROWS[name], "graph-rank": GRAPH_RANK}.items():
-        cells: list = [row, one.name, len(found.done(one))]
         known = published(name, row, found.data.name) or (None, None)
-        for metric, figure in zip(METRICS, known, strict=True):
-            cells += [*found.spread(one, metric), figure]
-        cells += [found.spread(one, m, protocol).mean for protocol in OTHERS for m in METRICS]
-        yield (*cells, *_differences(one, found))
+        ours = zip((found.spread(one, metric) for metric in METRICS), known, strict=True)
+        rows.append(
+            (
+                *(row, one.name, len(found.done(one))),
+                *(cell for figure, printed in ours for cell in (*figure, printed)),
+                *(found.spread(one, m, protocol).mean for protocol in OTHERS for m in METRICS),
+            )
+        )
+        rankings.append(one)
+    ruled: dict[str, dict[str, float]] = {}
+    if len(found.data.test_users):
+        popular, ruled = found.popularity(), rules(found.data)
+        figures = [popular.protocols[one].metrics[m] for one in OTHERS for m in METRICS]
+        there = (spread([v for v in [value] if v == v]).mean for value in figures)  # NaN: nobody
+        rows.append((*_rule("popularity", popular.metrics), *there))
+        rankings.append(popular.ranks)
+    tested = [found.differences(rankings, PKEF, metric) for metric in METRICS]
+    rows = [
+        (*row, *(cell for one in pair for cell in one or (None,) * 4))
+        for row, pair in zip(rows, zip(*tested, strict=True), strict=True)
+    ]
+    rows += [
+        (*cells, *(None,) * (len(columns()) - len(cells)))
+        for cells in (_rule(*one) for one in ruled.items())
+    ]
+    return Table(columns(), rows)
 
 
-def _trivial(found: Found) -> Iterator[tuple]:
-    if not len(found.data.test_users):
-        return
-    popular = found.popularity()
-    figures = {name: popular.protocols[name].metrics for name in PROTOCOLS}
-    cells: list = ["popularity", RULED, 1]
-    for metric in METRICS:
-        cells += [figures["paper"][metric], None, None]
-    for protocol in OTHERS:
-        # NaN: nobody has such a held-out item.
-        cells += [spread([v for v in [figures[protocol][m]] if v == v]).mean for m in METRICS]
-    yield (*cells, *_differences(popular.ranks, found))
-    empty = (None,) * (len(columns()) - 3 - 3 * len(METRICS))
-    for name, values in rules(found.data).items():
-        cells = [name, RULED, 1]
-        for metric in METRICS:
-            cells += [values[metric], None, None]
-        yield (*cells, *empty)
-
-
-def _differences(one, found: Found) -> tuple:
-    """Of both metrics, as columns; of PKEF itself there is none."""
-    if paired_test() is None:
-        return ()
-    cells: tuple = ()
-    for metric in METRICS:
-        same = isinstance(one, Configuration) and one == PKEF
-        test = None if same else found.difference(one, PKEF, metric)
-        cells += (None,) * 4 if test is None else (test.mean, test.low, test.high, test.p)
-    return cells
+def _rule(name: str, values: Mapping[str, float]) -> tuple:
+    """The first cells of a rule's row."""
+    return (name, RULED, 1, *(cell for m in METRICS for cell in (values[m], None, None)))
 
 
 def write(name: str, found: Found, folder: Path) -> list[Path]:
@@ -98,10 +89,9 @@ def write(name: str, found: Found, folder: Path) -> list[Path]:
 
 def shown(made: Table) -> Table:
     """What Markdown shows of a table: figures with their spread, intervals in brackets."""
-    tested = f"{METRICS[1]} - PKEF" in made.columns
     heads = ("", "seeds", *(word for m in METRICS for word in (m, "published")))
     heads += tuple(f"{protocol} {METRICS[1]}" for protocol in OTHERS)
-    heads += ("NDCG@10 − PKEF (95 % interval)", "p") if tested else ()
+    heads += ("NDCG@10 − PKEF (95 % interval)", "p")
     rows = []
     for one in made.records():
         cells: list = [one["row"], one["seeds"] if one["configuration"] != RULED else None]
@@ -109,12 +99,11 @@ def shown(made: Table) -> Table:
             mean, sd = one[metric], one[f"{metric} sd"]
             cells += [mean if sd is None else f"{mean:.4f} ± {sd:.4f}", one[f"published {metric}"]]
         cells += [one[f"{protocol} {METRICS[1]}"] for protocol in OTHERS]
-        if tested:
-            name = f"{METRICS[1]} - PKEF"
-            value, low, high = (one[name + end] for end in ("", " low", " high"))
-            known = value is not None
-            cells.append(f"{value:+.4f} ({low:+.4f} to {high:+.4f})" if known else None)
-            cells.append(one[f"{name} p"])
+        name = f"{METRICS[1]} - PKEF"
+        value, low, high = (one[name + end] for end in ("", " low", " high"))
+        known = value is not None
+        cells.append(f"{value:+.4f} ({low:+.4f} to {high:+.4f})" if known else None)
+        cells.append(one[f"{name} p"])
         rows.append(tuple(cells))
     return Table(heads, rows)
 
@@ -131,15 +120,9 @@ def caption(found: Found, made: Table) -> str:
         "Published: the paper's figure, where it has one for this row and data set. Rows below "
         "graph-rank learn nothing; of the rules, users whose held-out item is not in the list "
         "count as misses.",
+        "Differences to PKEF are paired by user, of means over seeds, with bootstrap intervals and "
+        "the p of a two-sided randomisation test; p is not corrected for the number of rows.",
     ]
-    if paired_test() is None:
-        parts.append(UNTESTED)
-    else:
-        parts.append(
-            "Differences to PKEF are paired by user, of means over seeds, with bootstrap intervals "
-            "and the p of a two-sided randomisation test; p is not corrected for the number of "
-            "rows."
-        )
     return " ".join(part for part in parts if part)
 
 

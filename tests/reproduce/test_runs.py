@@ -69,7 +69,7 @@ def test_the_result_is_that_of_the_library(whole, data):
         users, values = found.values(name)
         np.testing.assert_array_equal(users, figures.test_users)
         np.testing.assert_array_equal(values["NDCG@10"], gains(figures.ranks, 10)[1])
-        np.testing.assert_array_equal(found.arrays[f"{name}.ranks_from_1"], figures.ranks + 1)
+        np.testing.assert_array_equal(found.arrays[f"{name}.rank_from_1"], figures.ranks + 1)
     assert found.facts["chosen"] == model.selection.epoch
     loaded = whole.model(one, device("cpu")).evaluate(data)
     np.testing.assert_array_equal(loaded.ranks, wanted["paper"].ranks)

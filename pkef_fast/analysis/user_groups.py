@@ -68,7 +68,7 @@ def by_activity(dataset: Dataset) -> Groups:
     Returns
     -------
     Groups
-        Its table: group (from 1), interactions_lo, interactions_hi, users, mean_interactions.
+        Its table: group (from 1), n_lo, n_hi, users, mean_interactions.
     """
     count = activity(dataset)
     users = np.unique(dataset.test_users)
@@ -78,7 +78,7 @@ def by_activity(dataset: Dataset) -> Groups:
         low, high = _ends(count[part])
         names.append(_name(number, None if low is None else f"{low} to {high} interactions"))
         rows.append((number, low, high, len(part), _mean(count[part])))
-    columns = ("group", "interactions_lo", "interactions_hi", "users", "mean_interactions")
+    columns = ("group", "n_lo", "n_hi", "users", "mean_interactions")
     sentence = f"activity groups: fifths of {len(users)} test users by train interactions."
     return Groups(
         tuple(names),
@@ -200,6 +200,8 @@ def largest_part(group: Array, count: Array, mean: float) -> Array:
     """
     if not len(group):
         return group
+    # Of users of equal count those of small numbers: the groups' own order, by ρ, would decide.
+    group = np.sort(group)
     order = group[np.argsort(_near_first(group, count, mean), kind="stable")]
     return order[: _kept(group, count, np.array([mean]))[0]]
 

@@ -135,6 +135,21 @@ def test_a_part_is_the_largest_of_all_subsets():
             assert count[found].mean() <= mean if above else count[found].mean() >= mean
 
 
+def test_of_equally_active_users_the_order_of_the_group_does_not_choose():
+    """Groups are in the order of ρ; whoever is first there is not kept more often than others."""
+    random = np.random.default_rng(1)
+    count = random.integers(1, 4, size=30)
+    for mean in (1.5, 2.5):
+        found = [largest_part(random.permutation(30), count, mean).tolist() for _ in range(5)]
+        assert 0 < len(found[0]) < 30
+        assert found == [found[0]] * 5
+        # The last level of activity that is kept is cut by number.
+        last = count[found[0][-1]]
+        level = np.flatnonzero(count == last)
+        kept = [user for user in found[0] if count[user] == last]
+        assert kept == level[: len(kept)].tolist()
+
+
 def test_equal_groups_are_kept_whole():
     groups = [np.arange(4), np.arange(4, 8)]
     mean, parts = at_equal_mean(groups, np.full(8, 3))
@@ -154,6 +169,7 @@ def test_activity_by_hand():
     )
     found = by_activity(data)
     assert [one.tolist() for one in found.users] == [[1, 2], [3], [0], [5], [4]]
+    assert found.table.columns == ("group", "n_lo", "n_hi", "users", "mean_interactions")
     assert found.table.rows[0] == (1, 1, 2, 2, 1.5)
     assert found.names[0] == "1 (1 to 2 interactions)"
     correlated = by_correlation(data)  # nobody has bought anything

@@ -157,3 +157,5 @@ def _print_all(found: list[Found], protocol: str | None) -> None:
     for one in found:
         if one.selection is not None:
             click.echo(f"{one.run}: {one.selection.sentence(one.data.target)}")
+    if len({one.data.fingerprint() for one in found}) > 1:
+        click.echo("the runs are of different data, so their figures cannot be compared")

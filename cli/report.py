@@ -8,21 +8,27 @@ import click
 
 from ..analysis.gates import gates
 from ..analysis.user_groups import by_activity
+from ..data import Dataset
 from ..device import device as make_device
 from ..device import set_threads
 from ..errors import InputError
+from ..evaluate.figures import Evaluation
+from ..recommender import Recommender
 from ..report.page import write_report
 from ..report.run_facts import by_group, facts_of
+from ..report.table import Table
 from ..store.runs import Run
 from .options import device_option, json_option, threads_option
 from .output import note, print_json
 
-ANALYSES = {
-    "groups": lambda model, data, found: by_group(
-        (groups := by_activity(data)).names, groups.users, found.protocols["paper"]
-    ),
-    "gates": lambda model, data, found: gates(model, data),
-}
+
+def _groups(model: Recommender, data: Dataset, found: Evaluation) -> Table | None:
+    """Figures by how active users are; None where nothing is held out."""
+    paper, groups = found.protocols["paper"], by_activity(data)
+    return by_group(groups.names, groups.users, paper) if paper.users else None
+
+
+ANALYSES = {"groups": _groups, "gates": lambda model, data, found: gates(model, data)}
 
 
 @click.command()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from commands import call, check_refusal, last_json
 
+from pkef_fast.data import generate, save_native
 from pkef_fast.report.ranks import read_ranks
 
 
@@ -75,6 +76,18 @@ def test_evaluate_several_runs(run, graph_run, tmp_path):
     assert len(lines) == 1 + 2 * 3
     words = ["--rerank", "learned"]
     check_refusal(call("evaluate", run, graph_run, *words, code=2), [str(run), "no re-ranker"])
+
+
+def test_runs_of_different_data_are_rows_that_cannot_be_compared(run, graph_run, tmp_path):
+    save_native(generate(n_users=30, n_items=25, seed=1), tmp_path / "other")
+    other = tmp_path / "run"
+    call("train", "--dataset", tmp_path / "other", "--out", other, "--model", "graph-rank")
+    assert "cannot be compared" in call("evaluate", run, other).stdout
+    assert "cannot be compared" not in call("evaluate", run, graph_run).stdout
+    check_refusal(
+        call("evaluate", run, other, "--dataset", tmp_path / "other", code=2),
+        ["is not what", str(run), "fingerprint"],
+    )
 
 
 def test_a_damaged_model_and_checkpoint_are_refused(run, tmp_path):

@@ -12,6 +12,8 @@ from commands import FEW, QUICK, call, check_refusal, last_json
 
 from pkef_fast import InputError, Recommender, load_dataset
 from pkef_fast.analysis.gates import gates
+from pkef_fast.analysis.user_groups import by_activity
+from pkef_fast.data import generate, save_native
 from pkef_fast.device import device
 from pkef_fast.evaluate.figures import figures
 from pkef_fast.report.page import page
@@ -171,6 +173,36 @@ def test_groups_are_figures_of_their_users(facts):
     assert found.rows[2] == ("none", 0, *[None] * 6)
     text = texts(tree(page([dataclasses.replace(facts, tables={"groups": found})])))
     assert f"many {wanted['HR@10']:.4f}" in text
+
+
+def test_the_page_has_groups_by_activity(run, shop, tmp_path):
+    """A fifth of the test users each, with the figures of their ranks."""
+    out = tmp_path / "report.html"
+    call("report", run, "-o", out, "--no-times")
+    root = tree(out.read_text(encoding="utf-8"))
+    rows = {row.find("th").text: [one.text for one in row.iter("td")] for row in root.iter("tr")}
+    data = load_dataset(shop)
+    paper = Recommender.load(run).evaluate(data).protocols["paper"]
+    groups = by_activity(data)
+    assert len(groups.names) == 5
+    for name, members in zip(groups.names, groups.users, strict=True):
+        wanted = figures(paper.ranks[np.isin(paper.test_users, members)])
+        assert rows[name][:2] == [str(len(members)), f"{wanted['HR@10']:.4f}"]
+        assert rows[name][4] == f"{wanted['NDCG@10']:.4f}"
+
+
+def test_nothing_held_out_means_no_groups(tmp_path):
+    none = np.empty(0, np.int32)
+    data = dataclasses.replace(
+        generate(n_users=30, n_items=25, seed=1), test_users=none, test_items=none
+    )
+    save_native(data, tmp_path / "shop")
+    run = tmp_path / "run"
+    call("train", "--dataset", tmp_path / "shop", "--out", run, "--model", "graph-rank")
+    call("report", run, "-o", tmp_path / "report.html", "--no-times")
+    said = texts(tree((tmp_path / "report.html").read_text(encoding="utf-8")))
+    assert "Nothing is held out" in said
+    assert "Groups of users" not in said
 
 
 GATES = ("model", "slot", "expert_name", "mean", "std", "entropy", "mean_term")

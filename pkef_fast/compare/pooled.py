@@ -129,7 +129,9 @@ def _made(run: Run, plain: bool) -> _Made:
         )
     facts, _ = checkpoint.read(run.model_file, "model")
     _, _, settings = run.settings()
-    model, config = facts.get("model", "pkef"), dict(facts["config"])
+    model = facts.get("model", "pkef")
+    # Fields that an older version did not have are what it did without them: their defaults.
+    config = model_class(model).Config().replaced(**facts["config"]).as_dict()
     name = _name(model, facts, config)
     seed = config.pop("seed", None)
     made: dict[str, Any] = {"model": model, "config": config}

@@ -9,6 +9,7 @@ import pytest
 from pkef_fast import InputError, Recommender
 from pkef_fast.compare.pooled import pools
 from pkef_fast.data import generate
+from pkef_fast.store import checkpoint
 from pkef_fast.store.runs import Run
 
 FIELDS = {"d": 4, "epochs": 1}
@@ -76,6 +77,19 @@ def test_a_re_ranker_is_part_of_the_config_unless_it_is_left_out(runs, tmp_path)
     assert [one.reranked for one in found] == [False, True]
     assert found[1].name == "mf-bpr, d=4, epochs=1 re-ranked"
     assert names(pools([runs["one"], two], plain=True)) == [["one", "two"]]
+
+
+def test_a_run_of_a_version_without_some_field_had_its_default(runs, tmp_path):
+    shutil.copytree(runs["two"].path, tmp_path / "old")
+    old = Run.open(tmp_path / "old")
+    facts, arrays = checkpoint.read(old.model_file, "model")
+    assert facts["config"].pop("average") == 0
+    checkpoint.write(old.model_file, "model", facts, arrays)
+    (found,) = pools([runs["one"], old])
+    assert found.seeds == (1, 2)
+    facts["config"]["average"] = 0.5
+    checkpoint.write(old.model_file, "model", facts, arrays)
+    assert names(pools([runs["one"], old])) == [["one"], ["old"]]
 
 
 def test_epochs_that_were_added_later_count(runs, tmp_path):

@@ -73,7 +73,7 @@ KINDS = {
             "ndcg": float,
         },
         charts.groups,
-        ("rho_lo", "rho_hi", "rho_mean", "mean_interactions", "hr", "ndcg"),
+        ("rho_lo", "rho_hi", "rho_mean", "mean_interactions", "seed", "hr", "ndcg"),
     ),
     "hist": Kind(
         "Interactions of users",

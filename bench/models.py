@@ -86,15 +86,18 @@ def run(name: str, seed: int, data: list[str], extra: list[str], threads: int | 
 
 
 def table(records: list[dict]) -> str:
-    """A line for each model and its options: means over seeds, ± their standard deviation."""
+    """A line for each model and its options: means over seeds, ± their standard deviation.
+
+    Times are left out: runs are long, and share the machine; bench/steps.py has them.
+    """
     groups: dict[tuple, list[dict]] = {}
     for record in records:
         groups.setdefault((record["model"], record["extra"]), []).append(record)
     heads = (
         "model | options | seeds | paper HR@10 / NDCG@10 | published | discovery | return | epochs "
-        "(chosen) | ms a step | peak MB | minutes"
+        "(chosen) | peak MB"
     )
-    lines = [f"| {heads} |", "|---" * 11 + "|"]
+    lines = [f"| {heads} |", "|---" * 9 + "|"]
     for (model, extra), group in groups.items():
 
         def pair(protocol, group=group):
@@ -115,9 +118,7 @@ def table(records: list[dict]) -> str:
             pair("discovery"),
             pair("return"),
             ", ".join(f"{one['epochs']} ({one['chosen']})" for one in group),
-            f"{statistics.median(one['milliseconds'] for one in group):.1f}",
             f"{max(one['bytes'] for one in group) / 1e6:.0f}",
-            f"{statistics.mean(one['seconds'] for one in group) / 60:.1f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

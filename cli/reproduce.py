@@ -31,6 +31,9 @@ INTERRUPTED = 130
 @click.option("--seeds", type=int, default=5, show_default=True, help="Seeds from 1 on.")
 @click.option("--epochs", type=int, help="Most epochs of every model [default: its preset's].")
 @click.option(
+    "--grid-epochs", type=int, help="The same for figures 4 and 5, 64 and 28 runs a seed."
+)
+@click.option(
     "--budget",
     type=float,
     metavar="HOURS",
@@ -57,6 +60,7 @@ def reproduce(
     behaviors,
     seeds,
     epochs,
+    grid_epochs,
     budget,
     jobs,
     select,
@@ -75,6 +79,7 @@ def reproduce(
     \b
     pkef-fast reproduce table2 --data-dir DATA --dry-run
     pkef-fast reproduce all --data-dir DATA --seeds 3 --budget 8 --jobs 2
+    pkef-fast reproduce fig4 fig5 --data-dir DATA --seeds 1 --grid-epochs 20
     pkef-fast reproduce table3 fig7 --dataset demo --seeds 2 --epochs 5
     pkef-fast reproduce all --data-dir DATA --budget 0
     """
@@ -92,7 +97,7 @@ def reproduce(
     times = Times(folder, f"{place.name}, {each} threads, {jobs} at a time")
     seconds = None if budget is None else 3600 * budget
     planned = plan(
-        tasks(asked, data, seeds, select, epochs),
+        tasks(asked, data, seeds, select, epochs, grid_epochs),
         store,
         times,
         data,
@@ -109,13 +114,13 @@ def reproduce(
         planned,
         store,
         times,
-        lambda one: order(one, store, data.source, epochs, device, each),
+        lambda one: order(one, store, data.source, device, each),
         seconds,
     )
     if made.stopped:
         note("stopped; the same command goes on.")
         sys.exit(INTERRUPTED)
-    found = Found(store, data, place, select, seeds, epochs)
+    found = Found(store, data, place, select, seeds, epochs, grid_epochs)
     files, lacking = results.write(asked, found, folder)
     for text in lacking:
         note(f"note: {text}")

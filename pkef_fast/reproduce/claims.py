@@ -45,8 +45,8 @@ def claims(found: Found) -> list[Claim]:
         layers = layer_grid(len(found.data.behaviors))
         coefficients = coefficient_grid(len(found.data.behaviors))
         found_claims += [
-            optimum("4,1,1 are the best layers", (4, 1, 1), layers, found),
-            optimum("0,4/6,2/6 are the best coefficients", (0, 4, 2), coefficients, found),
+            optimum("4,1,1 are the best layers", (4, 1, 1), layers, found.grids),
+            optimum("0,4/6,2/6 are the best coefficients", (0, 4, 2), coefficients, found.grids),
         ]
     return [*found_claims, *rising(found)]
 

@@ -18,6 +18,7 @@ from ..models import model_class
 
 TABLES = ("table2", "table3", "table4", "table5")
 FIGURES = ("fig1", "fig2", "fig4", "fig5", "fig6", "fig7")
+GRIDS = ("fig4", "fig5")
 DEPTHS = (1, 2, 3, 4)  # of Figure 4, for each behaviour
 PARTS = 6  # Figure 5's coefficients are sixths
 

@@ -26,7 +26,7 @@ from .experiments import (
 )
 from .found import Found
 from .runs import METRICS
-from .tables import selection
+from .tables import epochs, selection
 
 FORMATS = ("svg", "png")
 GROUPS = ("group", "rho_lo", "rho_hi", "rho_mean", "users", "mean_interactions")
@@ -59,7 +59,7 @@ def fig2(found: Found) -> Figure:
 
 def fig4(found: Found) -> Figure:
     """All depths."""
-    grid = layer_grid(len(found.data.behaviors))
+    grid, found = layer_grid(len(found.data.behaviors)), found.grids
     table = sweeps.layers(_trials(grid, found))
     text = f"{_best(grid, found, 'layers')} {selection(found)}"
     return Figure("Figure 4: layers of each behaviour", table, text, "layers")
@@ -67,7 +67,7 @@ def fig4(found: Found) -> Figure:
 
 def fig5(found: Found) -> Figure:
     """All coefficients."""
-    grid = coefficient_grid(len(found.data.behaviors))
+    grid, found = coefficient_grid(len(found.data.behaviors)), found.grids
     table = sweeps.coefficients(_trials(grid, found))
     text = (
         f"{_best(grid, found, 'sixths')} Where l3 is 0 nothing trains the target's own part. "
@@ -152,7 +152,7 @@ def _best(grid: dict[tuple, Configuration], found: Found, what: str) -> str:
     if points:
         mean = found.spread(grid[points[0]], METRICS[1]).mean
         text += f" The best mean NDCG@10, {mean:.4f}, is at {what} {','.join(map(str, points[0]))}."
-    return text
+    return f"{text} {epochs(found)}".rstrip()
 
 
 def _looked_into(models: dict[str, Configuration], found: Found, look) -> tuple[Table, str]:

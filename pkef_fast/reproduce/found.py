@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +46,8 @@ class Found:
         Seeds from 1 on that were asked for.
     epochs : int or None
         Of every model; None: as its preset says.
+    grid_epochs : int, optional
+        Of the runs of Figures 4 and 5; None: as of all others.
     """
 
     store: Store
@@ -54,6 +56,7 @@ class Found:
     select: str
     seeds: int
     epochs: int | None = None
+    grid_epochs: int | None = None
     _popular: figures.Evaluation | None = field(default=None, repr=False)
 
     def __post_init__(self):
@@ -66,6 +69,11 @@ class Found:
             task = Task.of(one, self.data, self.fingerprint, self.select, seed, self.epochs)
             found.setdefault(task.key, task)
         return list(found.values())
+
+    @property
+    def grids(self) -> Found:
+        """The same with the epochs of Figures 4 and 5."""
+        return self if self.grid_epochs is None else replace(self, epochs=self.grid_epochs)
 
     def done(self, one: Configuration) -> list[tuple[Task, Result]]:
         """Those that are there."""

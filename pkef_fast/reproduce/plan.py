@@ -24,7 +24,7 @@ from ..report.table import Table
 from ..store.files import write_text
 from ..train.trainer import Trainer
 from ..train.warm_up import warm_up
-from .experiments import configurations
+from .experiments import GRIDS, configurations
 from .runs import Store, Task
 
 AHEAD, STEPS = 2, 3  # steps that are made first, and steps that are timed
@@ -38,16 +38,21 @@ def tasks(
     seeds: int,
     select: str,
     epochs: int | None = None,
+    grid_epochs: int | None = None,
 ) -> list[Task]:
-    """The runs of these tables and figures, each once: one seed of everything, then the second."""
+    """The runs of these tables and figures, each once: one seed of everything, then the second.
+
+    `grid_epochs`: of the runs of Figures 4 and 5, where these are to have other epochs.
+    """
     if seeds < 1:
         raise InputError(f"seeds cannot be {seeds}; wanted 1 or more.")
     fingerprint = data.fingerprint()
     found: dict[str, Task] = {}
     for seed in range(1, seeds + 1):
         for name in names:
+            most = grid_epochs if name in GRIDS and grid_epochs is not None else epochs
             for one in configurations(name, len(data.behaviors)):
-                task = Task.of(one, data, fingerprint, select, seed, epochs)
+                task = Task.of(one, data, fingerprint, select, seed, most)
                 found.setdefault(task.key, task)
     return list(found.values())
 

@@ -116,7 +116,7 @@ def caption(found: Found, made: Table) -> str:
         "deviation.",
         selection(found),
         _seeds(found, made),
-        _epochs(found),
+        epochs(found),
         "Published: the paper's figure, where it has one for this row and data set. Rows below "
         "graph-rank learn nothing; of the rules, users whose held-out item is not in the list "
         "count as misses.",
@@ -146,5 +146,6 @@ def _seeds(found: Found, made: Table) -> str:
     return f"{text}; rows that have fewer: {', '.join(fewer)}."
 
 
-def _epochs(found: Found) -> str:
+def epochs(found: Found) -> str:
+    """How many epochs every model has, where that was asked for."""
     return "" if found.epochs is None else f"At most {found.epochs} epochs of every model."

@@ -23,15 +23,13 @@ from .runs import Busy, Store, Task
 DONE, WRONG, BUSY, STOPPED = 0, 2, 75, 130
 
 
-def order(
-    task: Task, store: Store, source: dict[str, Any], epochs: int | None, device: str, threads: int
-) -> str:
+def order(task: Task, store: Store, source: dict[str, Any], device: str, threads: int) -> str:
     """The line that orders a run."""
     one = task.configuration
     found = {
         "configuration": [one.model, one.preset, one.fields],
         "seed": task.seed,
-        "epochs": epochs,
+        "epochs": getattr(task.config, "epochs", None),
         "select": task.select,
         "data": task.data,
         "source": source,

@@ -42,6 +42,8 @@ def test_a_configuration_that_tables_share_is_one_run(data):
         assert len(found) == seeds * (10 + 3 + 6) + 1
     grids = tasks(("fig4", "fig5"), data, 1, "val")
     assert len(grids) == 64 + 28 - 1  # both have the official preset
+    short = tasks(("table3", "fig5"), data, 1, "val", None, 2)
+    assert [one.config.epochs for one in short if one.seed] == [100] * 10 + [2] * 28
     with pytest.raises(InputError, match="seeds cannot be 0"):
         tasks(("fig2",), data, 0, "val")
 
@@ -115,7 +117,7 @@ def test_the_pool_makes_runs_and_says_what_failed(data, tmp_path):
 
     def order(task):
         source = data.source if task is good else {"dataset": str(tmp_path / "nowhere")}
-        return worker.order(task, store, source, 1, "cpu", 1)
+        return worker.order(task, store, source, "cpu", 1)
 
     pool = Pool(store, order, 2, lambda task, seconds: done.append(task))
     made = pool.make([Planned(good, 1.0), Planned(wrong, 1.0)])

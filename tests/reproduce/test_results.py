@@ -143,6 +143,18 @@ def test_grids_have_a_row_a_run(store, data):
         assert f"2 of {len(grid)} points, with 0 to 2 seeds each" in made.text
 
 
+def test_grids_may_have_epochs_of_their_own(store, data):
+    """Claims about tables and about grids then come from different runs."""
+    found = Found(store, data, CPU, "val", 2, 2, grid_epochs=3)
+    assert figures.fig4(found).table.rows == []
+    found = Found(store, data, CPU, "val", 2, 9, grid_epochs=2)
+    assert len(figures.fig4(found).table.rows) == 3
+    assert "At most 2 epochs" in figures.fig4(found).text
+    said = {one.claim: one for one in claims.claims(found)}
+    assert said["vanilla is better than linear"].verdict == "no runs to say"
+    assert said["4,1,1 are the best layers"].verdict != "no runs to say"
+
+
 def test_claims_say_what_the_test_says(store, data):
     found = found_in(store, data)
     said = {one.claim: one for one in claims.claims(found)}

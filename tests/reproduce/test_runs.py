@@ -163,7 +163,7 @@ def ask(line, **named):
 def test_a_worker_ends_with_the_process_that_ordered_it(whole, data, tmp_path):
     """`input` is closed at once, as it is when the orderer is killed."""
     one = task(data, epochs=100_000)
-    done = ask(worker.order(one, Store(tmp_path), data.source, 100_000, "cpu", 1), timeout=60)
+    done = ask(worker.order(one, Store(tmp_path), data.source, "cpu", 1), timeout=60)
     assert done.returncode == worker.WRONG
     assert not Store(tmp_path).done(one)
 
@@ -175,7 +175,7 @@ def test_a_worker_says_what_is_wrong(data, tmp_path):
         stderr=subprocess.PIPE,
         encoding="utf-8",
     )
-    line = worker.order(task(data), Store(tmp_path), data.source, 7, "cpu", 1)
+    line = worker.order(task(data), Store(tmp_path), data.source, "cpu", 1)
     process.stdin.write(json.dumps({**json.loads(line), "data": "other"}) + "\n")
     process.stdin.flush()
     assert process.wait(60) == worker.WRONG

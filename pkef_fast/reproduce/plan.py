@@ -1,8 +1,8 @@
 """Which runs are missing, how long they will take, and which of them a budget of time leaves out.
 
 A run's time is estimated from its configuration's first steps and one evaluation, which are timed
-once and kept in FOLDER/times.json; once a configuration's run was made from start to end, the time
-that this took stands for its other seeds. Training that ends early, by patience, takes less.
+once and kept in FOLDER/state/times.json; once a configuration's run was made from start to end, the
+time that this took stands for its other seeds. Training that ends early, by patience, takes less.
 """
 
 from __future__ import annotations
@@ -99,10 +99,10 @@ def seconds_of(runs: Iterable[Planned], jobs: int) -> float:
 
 
 class Times:
-    """FOLDER/times.json: what was timed of each configuration, for a device and its threads."""
+    """state/times.json: what was timed of each configuration, for a device and its threads."""
 
     def __init__(self, folder: Path, place: str):
-        self.path, self.place = folder / "times.json", place
+        self.path, self.place = folder / "state" / "times.json", place
         self._known: dict[str, dict[str, Any]] = {}
         if self.path.is_file():
             try:

@@ -89,6 +89,8 @@ class Pool:
 
     def _run(self, task: Task) -> tuple[int, str, float]:
         """A worker's exit code, what it said last on stderr, and its seconds."""
+        if self.store.done(task):  # made by another process meanwhile
+            return worker.BUSY, "", 0.0
         start = time.monotonic()
         with self._lock:
             if self._stopping:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from . import claims, figures, tables
@@ -15,15 +17,25 @@ def write(names: Sequence[str], found: Found, folder: Path) -> tuple[list[Path],
 
     Equal runs give equal bytes: nothing says when it was made.
     """
-    for half in folder.glob(".*"):  # what a killed process was writing
-        half.unlink()
     files: list[Path] = []
     notes: list[str] = []
-    for name in names:
-        if name in TABLES:
-            files += tables.write(name, found, folder)
-        else:
-            made, lacking = figures.write(name, found, folder)
-            files, notes = files + made, notes + lacking
-    files.append(claims.write(found, folder))
+    with _alone(folder / "state" / "results"):
+        for half in folder.glob(".*"):  # what a killed process was writing
+            half.unlink()
+        for name in names:
+            if name in TABLES:
+                files += tables.write(name, found, folder)
+            else:
+                made, lacking = figures.write(name, found, folder)
+                files, notes = files + made, notes + lacking
+        files.append(claims.write(found, folder))
     return files, notes
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Wait until no other process writes results here."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,6 +1,7 @@
 """A store of runs by what they are: model, config, data, selection and seed, hashed.
 
     FOLDER/runs/<hash>/    a run's folder as `pkef-fast train` leaves it, and result.npz
+    FOLDER/state/          locks, and what was timed: nothing that a result depends on
 
 A run is done when its result stands there: it is written last, whole or not at all, and holds the
 figures and each user's rank by all protocols. What is not done is gone on with from its checkpoint,
@@ -148,6 +149,7 @@ class Store:
 
     def __init__(self, folder: str | os.PathLike[str]):
         self.folder = Path(folder)
+        self.state = self.folder / "state"
         self._read: dict[str, Result] = {}
 
     def path(self, task: Task) -> Path:
@@ -182,7 +184,7 @@ class Store:
     @contextmanager
     def locked(self, task: Task) -> Iterator[None]:
         """Nobody else makes this run meanwhile; Busy where somebody does."""
-        path = self.folder / "locks" / task.key
+        path = self.state / task.key
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", encoding="utf-8") as file:
             try:

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-NOT_COMPARED = {"times.json", "locks"}  # what was timed, and who holds which run
+NOT_COMPARED = {"state"}  # what was timed, and who holds which run
 
 
 def command(folder, out, what, epochs):
@@ -64,6 +64,24 @@ def check(folder, tmp_path, what, epochs, moments):
 def test_killed_twice(folder, tmp_path):
     drawn = random.Random(3)
     assert check(folder, tmp_path, ["fig2"], 60, [drawn.uniform(0, 0.3) for _ in range(2)]) > 0
+
+
+def test_two_at_once_make_each_run_once_and_ctrl_c_ends_one_with_a_checkpoint(folder, tmp_path):
+    order = command(folder, tmp_path, ["fig2"], 400)
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    first = subprocess.Popen(order, **pipes)
+    while not any(tmp_path.glob("runs/*/checkpoint.npz")):
+        time.sleep(0.01)
+    first.send_signal(signal.SIGINT)
+    said = first.communicate()[1].splitlines()
+    assert (first.returncode, said[-1]) == (130, "stopped; the same command goes on.")
+    assert len(list(tmp_path.glob("runs/*/checkpoint.npz"))) == 1
+    both = [subprocess.Popen(order, **pipes) for _ in range(2)]
+    lines = [line for one in both for line in one.communicate()[1].splitlines()]
+    assert [one.returncode for one in both] == [0, 0]
+    assert sum(line.startswith("[") for line in lines) >= 2
+    assert len(list(tmp_path.glob("runs/*/result.npz"))) == 2
+    assert not any(tmp_path.glob("runs/*/checkpoint.npz"))
 
 
 @pytest.mark.slow

@@ -89,7 +89,7 @@ def test_the_time_that_a_run_took_stands_for_its_other_seeds(data, tmp_path, tim
     times = Times(tmp_path, "here")
     assert times.seconds(first, made=4) == pytest.approx(60)
     assert not Times(tmp_path, "there").get(first)
-    (tmp_path / "times.json").write_text("{", encoding="utf-8")
+    (tmp_path / "state" / "times.json").write_text("{", encoding="utf-8")
     with pytest.raises(InputError, match=r"times\.json is not JSON"):
         planned(data, tmp_path)
 

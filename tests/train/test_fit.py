@@ -11,6 +11,7 @@ from pkef_fast import DeviceError, InputError, Recommender
 from pkef_fast.data import generate
 from pkef_fast.data.native import read, save_native
 from pkef_fast.holdout.validation import validation_items
+from pkef_fast.store.runs import Run
 
 FIELDS = {"d": 6, "batch": 64, "lr": 1e-9}  # nothing gets better: the first figure stays the best
 
@@ -87,3 +88,35 @@ def test_a_converted_random_split_has_the_same_validation_items(tmp_path):
     assert first.digest() == second.digest()
     latest = validation_items(replace(data, split="time"), 1.0, 3)
     assert latest.digest() != first.digest()
+
+
+@pytest.mark.parametrize("write", range(1, 7))
+def test_a_run_killed_between_two_files_lacks_no_epoch(data, tmp_path, monkeypatch, write):
+    """Checkpoint and metrics.jsonl are two files: whichever is newer, going on makes the rest."""
+
+    class Killed(BaseException):
+        pass
+
+    def fit(out, resume=False):
+        model = Recommender("lightgcn", epochs=4)
+        return model.fit(data, out=out, resume=resume, eval_every=2, select="val")
+
+    whole = fit(tmp_path / "whole").history
+    left = [write]
+
+    def killing(method):
+        def call(self, *args):
+            method(self, *args)
+            left[0] -= 1
+            if not left[0]:
+                raise Killed
+
+        return call
+
+    with monkeypatch.context() as patched:
+        for name in ("write_checkpoint", "write_records"):
+            patched.setattr(Run, name, killing(getattr(Run, name)))
+        with pytest.raises(Killed):
+            fit(tmp_path / "parts")
+    assert fit(tmp_path / "parts", resume=True).history == whole
+    assert Run.open(tmp_path / "parts").records() == whole

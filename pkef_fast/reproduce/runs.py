@@ -74,9 +74,10 @@ class Task:
         seed: int,
         epochs: int | None = None,
     ) -> Task:
-        """The run of a configuration on a data set; `epochs` None: the preset's."""
-        changes = {"seed": seed} | ({} if epochs is None else {"epochs": epochs})
-        config = configuration.config(data.name, data.behaviors, **changes)
+        """The run of a configuration on a data set, of the preset's epochs but at most `epochs`."""
+        config = configuration.config(data.name, data.behaviors, seed=seed)
+        if epochs is not None and epochs < getattr(config, "epochs", 0):
+            config = config.replaced(epochs=epochs).checked(data.behaviors)
         trained = model_class(configuration.model).trained
         drawn = getattr(config, "seed", None)
         return cls(configuration, config, drawn, select if trained else "last", fingerprint)

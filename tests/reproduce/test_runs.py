@@ -58,6 +58,12 @@ def test_a_runs_name_says_what_its_figures_depend_on(data):
     assert len({task(data, each).key for each in without}) == 1
 
 
+def test_epochs_are_a_cap(data):
+    own = task(data, epochs=None)
+    assert task(data, epochs=own.config.epochs - 1).config.epochs == own.config.epochs - 1
+    assert task(data, epochs=own.config.epochs + 1).key == own.key
+
+
 def test_the_result_is_that_of_the_library(whole, data):
     one = task(data)
     model = Recommender("pkef", "official", "cpu", one.config)

@@ -34,6 +34,7 @@ from ..store import checkpoint
 from ..store.runs import Run
 from .experiments import Configuration
 
+MEANING = 1  # raised when the same config comes to mean other figures, so that no old run counts
 EVAL_EVERY = 5  # epochs between evaluations on validation items; as `pkef-fast train`
 METRICS = (f"HR@{TOP}", f"NDCG@{TOP}")
 
@@ -101,6 +102,7 @@ class Task:
 
     def _facts(self) -> dict[str, Any]:
         return {
+            "meaning": MEANING,
             "model": self.configuration.model,
             "config": self.config.as_dict(),
             "data": self.data,

@@ -59,7 +59,7 @@ def peers(trainer: Trainer, graph: Adjacency, x: np.ndarray, threads: int) -> li
 
         def seconds():
             runs = (
-                epoch_seconds(data.interactions[number], data.n_items, config.d, threads)
+                epoch_seconds(data.interactions[number], data.n_items, x.shape[1], threads)
                 for _ in range(IMPLICIT_RUNS)
             )
             return statistics.median(runs)

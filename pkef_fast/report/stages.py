@@ -397,8 +397,11 @@ def measure(
     plain = adjacency(dataset.interactions[0], dataset.n_items, "left", dtype=dtype)
     graph = dict(zip(model.reads, model.graphs, strict=True)).get(dataset.behaviors[0], plain)
     n_nodes = dataset.n_users + dataset.n_items
-    x, *others = tables(5, n_nodes, config.d, dtype)
-    ring = [table.reshape(-1) for table in tables(COPIES, n_nodes, config.d, dtype)]
+    # The widest table of users: not every config has one d.
+    by_user = (one.data for one in model.parameters.values() if len(one.data) == dataset.n_users)
+    d = max(table.shape[1] for table in by_user if table.ndim == 2)
+    x, *others = tables(5, n_nodes, d, dtype)
+    ring = [table.reshape(-1) for table in tables(COPIES, n_nodes, d, dtype)]
     propagate = device("cpu").kernels.propagate
     layer = getattr(model, "one_layer", None)  # a fused one, where the model has it
 
@@ -466,7 +469,7 @@ def measure(
     return Report(
         dataset.name,
         preset,
-        config.d,
+        d,
         config.precision,
         threads,
         machine.copy,

@@ -9,6 +9,7 @@ import pytest
 
 from pkef_fast.data import generate
 from pkef_fast.device import device
+from pkef_fast.models import MODELS
 from pkef_fast.models.pkef.model import Pkef
 from pkef_fast.models.pkef.presets import preset
 from pkef_fast.report import bandwidth
@@ -128,3 +129,15 @@ def test_stages_that_are_not_in_every_step_count_by_how_often_they_are():
     rows = list(machine.stages([{"loss": stage}, {}], 10.0, "rest"))
     assert [(row.what, row.seconds) for row in rows] == [("loss", 2.0), ("rest", 8.0)]
     assert statistics.fsum(row.share for row in rows) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", [name for name, kind in MODELS.items() if kind.trained])
+def test_every_model_has_a_report(data, name):
+    """Whatever it calls the widths of its tables."""
+    kind = MODELS[name]
+    config = kind.tiny(kind.preset(kind.default_preset(data.name), data.behaviors))
+    found = measure(kind, data, config.checked(data.behaviors), "tiny", 1, rounds=1)
+    rows = {row.what: row for row in found.rows}
+    assert rows["a step"].seconds > 0
+    assert sum(row.streamed or 0 for row in found.rows) > 0
+    assert found.d in (8, config.checked(data.behaviors).as_dict().get("d"))

@@ -26,6 +26,10 @@ def finish(*order):
     return done
 
 
+def signal_by_default():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def contents(folder):
     found = {}
     for path in sorted(folder.rglob("*")):
@@ -69,7 +73,8 @@ def test_killed_twice(folder, tmp_path):
 def test_two_at_once_make_each_run_once_and_ctrl_c_ends_one_with_a_checkpoint(folder, tmp_path):
     order = command(folder, tmp_path, ["fig2"], 400)
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "encoding": "utf-8"}
-    first = subprocess.Popen(order, **pipes)
+    # A shell starts what it puts into the background with SIGINT ignored, and pytest with it.
+    first = subprocess.Popen(order, **pipes, preexec_fn=signal_by_default)
     while not any(tmp_path.glob("runs/*/checkpoint.npz")):
         time.sleep(0.01)
     first.send_signal(signal.SIGINT)

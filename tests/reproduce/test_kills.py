@@ -75,7 +75,7 @@ def test_two_at_once_make_each_run_once_and_ctrl_c_ends_one_with_a_checkpoint(fo
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "encoding": "utf-8"}
     # A shell starts what it puts into the background with SIGINT ignored, and pytest with it.
     first = subprocess.Popen(order, **pipes, preexec_fn=signal_by_default)
-    while not any(tmp_path.glob("runs/*/checkpoint.npz")):
+    while first.poll() is None and not any(tmp_path.glob("runs/*/checkpoint.npz")):
         time.sleep(0.01)
     first.send_signal(signal.SIGINT)
     said = first.communicate()[1].splitlines()

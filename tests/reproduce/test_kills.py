@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+from pkef_fast.data import generate, save_native
+
 NOT_COMPARED = {"state"}  # what was timed, and who holds which run
 
 
@@ -70,8 +72,11 @@ def test_killed_twice(folder, tmp_path):
     assert check(folder, tmp_path, ["fig2"], 60, [drawn.uniform(0, 0.3) for _ in range(2)]) > 0
 
 
-def test_two_at_once_make_each_run_once_and_ctrl_c_ends_one_with_a_checkpoint(folder, tmp_path):
-    order = command(folder, tmp_path, ["fig2"], 400)
+def test_two_at_once_make_each_run_once_and_ctrl_c_ends_one_with_a_checkpoint(tmp_path_factory):
+    shop, tmp_path = (tmp_path_factory.mktemp(name) for name in ("larger", "reproduced"))
+    # A second's work: Ctrl-C is to come between the first checkpoint and the end.
+    save_native(generate(n_users=800, n_items=300, seed=5), shop / "shop")
+    order = command(shop / "shop", tmp_path, ["fig2"], 100)
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "encoding": "utf-8"}
     # A shell starts what it puts into the background with SIGINT ignored, and pytest with it.
     first = subprocess.Popen(order, **pipes, preexec_fn=signal_by_default)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from ..data import load_dataset
 from ..data.dataset import Dataset
 from ..device import Device
@@ -14,15 +12,10 @@ from ..evaluate.figures import TOP, gains
 from ..recommender import Recommender
 from ..report.table import Table
 from ..store.runs import Run
-from . import sweeps
+from . import sweeps, user_groups
 from .curves import curves
 from .gates import COLUMNS, gates
 from .interaction_counts import counts
-from .user_groups import by_correlation
-
-# Figure 6: a row for a group of users, a head and a seed.
-GROUPS = ("group", "rho_lo", "rho_hi", "rho_mean", "users", "mean_interactions", "head", "seed")
-GROUPS += ("hr", "ndcg")
 
 
 def table_of(kind: str, runs: Sequence[Run], device: Device) -> Table:
@@ -79,17 +72,13 @@ def _groups(runs: Sequence[Run], device: Device) -> Table:
     rows, known = [], {}
     for _, model, data in _loaded(runs, device):
         if id(data) not in known:
-            known[id(data)] = data, by_correlation(data)
+            known[id(data)] = data, user_groups.by_correlation(data)
         _, groups = known[id(data)]
         head = model.preset if model.model_name == "pkef" else model.model_name
         seed = getattr(model.model.config, "seed", None)
         found = model.evaluate(data).protocols["paper"]
-        values = gains(found.ranks, TOP)
-        for group, users in zip(groups.table.rows, groups.users, strict=True):
-            chosen = np.isin(found.test_users, users)
-            means = (float(one[chosen].mean()) if chosen.any() else None for one in values)
-            rows.append((str(group[0]), *group[1:6], head, seed, *means))
-    return Table(tuple(GROUPS), rows)
+        rows += user_groups.rows_of(groups, found.test_users, gains(found.ranks, TOP), head, seed)
+    return Table(user_groups.COLUMNS, rows)
 
 
 def _loaded(runs: Sequence[Run], device: Device) -> Iterator[tuple[Run, Recommender, Dataset]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from ..config.fields import Fields
@@ -31,13 +31,8 @@ def layers(trials: Iterable[Trial]) -> Table:
     InputError
         For a config that is no point of such a sweep.
     """
-    rows = []
-    for one in trials:
-        values = _values(one, "layers")
-        if len(values) == 4 and values[1] != values[2]:
-            raise _no_point(one, "layers", values, "as many of the third as of the second")
-        rows.append((*values[:2], values[-1], *_figures(one)))
-    return Table(LAYERS, rows)
+    wanted = "as many of the third as of the second"
+    return Table(LAYERS, _rows(trials, "layers", lambda v: v[1] == v[2], wanted))
 
 
 def coefficients(trials: Iterable[Trial]) -> Table:
@@ -48,13 +43,21 @@ def coefficients(trials: Iterable[Trial]) -> Table:
     InputError
         For a config that is no point of such a sweep.
     """
+    rows = _rows(trials, "coefficients", lambda v: not v[2], "0 for the third")
+    return Table(COEFFICIENTS, rows)
+
+
+def _rows(
+    trials: Iterable[Trial], name: str, fits: Callable[[tuple], bool], wanted: str
+) -> list[tuple]:
+    """A field's first, second and last value with a run's figures; four values must fit a sweep."""
     rows = []
     for one in trials:
-        values = _values(one, "coefficients")
-        if len(values) == 4 and values[2]:
-            raise _no_point(one, "coefficients", values, "0 for the third")
+        values = _values(one, name)
+        if len(values) == 4 and not fits(values):
+            raise _no_point(one, name, values, wanted)
         rows.append((*values[:2], values[-1], *_figures(one)))
-    return Table(COEFFICIENTS, rows)
+    return rows
 
 
 def _values(trial: Trial, name: str) -> tuple:

@@ -55,6 +55,27 @@ class Groups:
         return self.facts["sentence"]
 
 
+# Figure 6: a row for a group of users, a head and a seed.
+CORRELATED = ("group", "rho_lo", "rho_hi", "rho_mean", "users", "mean_interactions")
+COLUMNS = (*CORRELATED, "head", "seed", "hr", "ndcg")
+
+
+def rows_of(
+    groups: Groups, users: Array, values: Sequence[Array], head: str, seed: int | None
+) -> list[tuple]:
+    """Rows of figure 6 for one run: each group of `by_correlation` with its means of HR and NDCG.
+
+    `users` (T,) are those of the held-out items, `values` their (HR, NDCG), (T,) each. A group
+    without held-out items has None for both.
+    """
+    rows = []
+    for facts, members in zip(groups.table.records(), groups.users, strict=True):
+        inside = np.isin(users, members)
+        means = (float(one[inside].mean()) if inside.any() else None for one in values)
+        rows.append((*(facts[name] for name in CORRELATED), head, seed, *means))
+    return rows
+
+
 def activity(dataset: Dataset) -> Array:
     """(U,) train interactions of each user, of all behaviours together."""
     return sum(np.diff(csr.indptr).astype(np.int64) for csr in dataset.interactions)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..analysis.user_groups import Groups, by_activity, by_correlation
+from ..analysis.user_groups import COLUMNS, CORRELATED, Groups, by_activity, by_correlation
 from ..data.dataset import Array, Dataset
 from ..device import Device
 from ..device import device as make_device
@@ -202,15 +202,14 @@ def _flips(tests: int) -> int:
 
 def _by_seed(groups: Groups, ranked: Sequence[Ranked]) -> Table:
     """Figures of each group by correlation and run, with what the group is."""
-    kept = ("group", "rho_lo", "rho_hi", "rho_mean", "users", "mean_interactions")
     rows = []
     for group, members in zip(groups.table.records(), groups.users, strict=True):
         for one in ranked:
             chosen = np.isin(one.users["paper"], members)
             for n, seed in enumerate(one.seeds):
                 means = (_mean(values[n, chosen]) for values in one.values("paper"))
-                rows.append((*(group[name] for name in kept), one.name, seed, *means))
-    return Table((*kept, "head", "seed", "hr", "ndcg"), rows)
+                rows.append((*(group[name] for name in CORRELATED), one.name, seed, *means))
+    return Table(COLUMNS, rows)
 
 
 def _notes(ranked: Sequence[Ranked], tests: int, groups: dict[str, Groups]) -> list[str]:

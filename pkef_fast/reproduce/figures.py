@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from ..analysis import sweeps, user_groups
 from ..analysis.behavior_inheritance import inheritance
 from ..analysis.gates import gates
@@ -29,7 +27,6 @@ from .runs import METRICS
 from .tables import epochs, selection
 
 FORMATS = ("svg", "png")
-GROUPS = ("group", "rho_lo", "rho_hi", "rho_mean", "users", "mean_interactions")
 
 
 class Figure(NamedTuple):
@@ -82,11 +79,9 @@ def fig6(found: Found) -> Figure:
     for head, one in heads().items():
         for task, result in found.done(one):
             users, values = result.values()
-            for facts, chosen in zip(groups.table.records(), groups.users, strict=True):
-                inside = np.isin(users, chosen)
-                pair = (float(values[m][inside].mean()) if inside.any() else None for m in METRICS)
-                rows.append((*(facts.get(name) for name in GROUPS), head, task.seed, *pair))
-    table = Table((*GROUPS, "head", "seed", "hr", "ndcg"), rows)
+            pair = [values[metric] for metric in METRICS]
+            rows += user_groups.rows_of(groups, users, pair, head, task.seed)
+    table = Table(user_groups.COLUMNS, rows)
     text = (
         "Test users in five groups of rising correlation of their behaviours, at equal activity. "
         f"{selection(found)}"

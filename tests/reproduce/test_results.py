@@ -186,7 +186,7 @@ def test_a_verdict_needs_a_small_p():
 def groups_of(data):
     """Two groups of every other test user."""
     users = np.unique(data.test_users)
-    table = Table(figures.GROUPS, [(n, None, None, 0.5 * n, 10, 9.0) for n in (1, 2)])
+    table = Table(user_groups.CORRELATED, [(n, None, None, 0.5 * n, 10, 9.0) for n in (1, 2)])
     return SimpleNamespace(names=["low", "high"], users=[users[::2], users[1::2]], table=table)
 
 

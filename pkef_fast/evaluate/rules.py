@@ -25,8 +25,8 @@ def unbought(csr: Csr, dataset: Dataset) -> Csr:
     return pattern(rows[kept], csr.indices[kept], dataset.n_users, dataset.n_items)
 
 
-def at_random(own: Csr, dataset: Dataset) -> dict[str, float]:
-    """Expected HR@10 and NDCG@10 over all orders of each user's list.
+def at_random(own: Csr, dataset: Dataset) -> dict[str, Array]:
+    """Expected HR@10 and NDCG@10, (T,) each, of the held-out pairs over all orders of the lists.
 
     With n items in the list, the held-out one is at each of the n places with chance 1/n.
     """
@@ -37,11 +37,11 @@ def at_random(own: Csr, dataset: Dataset) -> dict[str, float]:
     best = np.concatenate([[0.0], np.cumsum(gain)])  # of the first n places
     shares = listed / np.maximum(sizes, 1)
     hits = shares * np.minimum(sizes, TOP)
-    return _means(hits, shares * best[np.minimum(sizes, TOP)])
+    return _named(hits, shares * best[np.minimum(sizes, TOP)])
 
 
-def by_popularity(own: Csr, dataset: Dataset) -> dict[str, float]:
-    """HR@10 and NDCG@10 of each user's list by falling train purchases."""
+def by_popularity(own: Csr, dataset: Dataset) -> dict[str, Array]:
+    """HR@10 and NDCG@10, (T,) each, of the held-out pairs; lists by falling train purchases."""
     counts = np.bincount(dataset.interactions[-1].indices, minlength=dataset.n_items)
     rows = row_of_each(own)
     order = np.lexsort((own.indices, -counts[own.indices], rows))
@@ -52,12 +52,15 @@ def by_popularity(own: Csr, dataset: Dataset) -> dict[str, float]:
     at = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
     listed = keys[at] == wanted if len(keys) else np.zeros(len(wanted), bool)
     ranks = np.where(listed, place[at] if len(keys) else 0, TOP)
-    return _means(*gains(ranks, TOP))
+    return _named(*gains(ranks, TOP))
 
 
-def rules(dataset: Dataset) -> dict[str, dict[str, float]]:
-    """Every rule of every auxiliary behaviour: name → HR@10, NDCG@10; none without test items."""
-    result: dict[str, dict[str, float]] = {}
+def each_pair(dataset: Dataset) -> dict[str, dict[str, Array]]:
+    """Every rule of every auxiliary behaviour: name → HR@10, NDCG@10 of the held-out pairs.
+
+    No rule without held-out pairs.
+    """
+    result: dict[str, dict[str, Array]] = {}
     if not len(dataset.test_users):
         return result
     for k, name in enumerate(dataset.behaviors[:-1]):
@@ -65,6 +68,14 @@ def rules(dataset: Dataset) -> dict[str, dict[str, float]]:
         result[f"own {name}, at random"] = at_random(own, dataset)
         result[f"own {name}, by popularity"] = by_popularity(own, dataset)
     return result
+
+
+def rules(dataset: Dataset) -> dict[str, dict[str, float]]:
+    """The means of `each_pair`: name → HR@10, NDCG@10."""
+    return {
+        name: {metric: float(np.mean(one)) for metric, one in values.items()}
+        for name, values in each_pair(dataset).items()
+    }
 
 
 def best_rule(dataset: Dataset) -> dict[str, Any] | None:
@@ -76,5 +87,5 @@ def best_rule(dataset: Dataset) -> dict[str, Any] | None:
     return {"rule": name, **found[name]}
 
 
-def _means(hits: Array, values: Array) -> dict[str, float]:
-    return {f"HR@{TOP}": float(np.mean(hits)), f"NDCG@{TOP}": float(np.mean(values))}
+def _named(hits: Array, values: Array) -> dict[str, Array]:
+    return {f"HR@{TOP}": hits, f"NDCG@{TOP}": values}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -13,9 +13,11 @@ from ..compare.significance import Difference, all_paired
 from ..data.dataset import Array, Dataset
 from ..device import Device
 from ..evaluate import figures
-from ..evaluate.figures import TOP, gains
 from .experiments import Configuration
-from .runs import METRICS, Result, Store, Task
+from .runs import Result, Store, Task
+
+# What is compared: a configuration's runs, or metric → value of each held-out pair (T,).
+Ranking = Configuration | Mapping[str, Array]
 
 
 class Spread(NamedTuple):
@@ -29,6 +31,21 @@ def spread(values: list[float]) -> Spread:
     """Of a metric's values, one a seed."""
     mean = statistics.fmean(values) if values else None
     return Spread(mean, statistics.stdev(values) if len(values) > 1 else None)
+
+
+class Contrast(NamedTuple):
+    """One configuration's metric less another's.
+
+    Attributes
+    ----------
+    difference : Difference
+        Of means over seeds, paired by user.
+    by_seed : list of floats
+        Of each seed that both have.
+    """
+
+    difference: Difference
+    by_seed: list[float]
 
 
 @dataclass
@@ -85,18 +102,15 @@ class Found:
         values = [result.metric(metric, protocol) for _, result in self.done(one)]
         return spread([value for value in values if np.isfinite(value)])
 
-    def values(self, one: Configuration | Array, metric: str) -> Array | None:
-        """A metric of each held-out pair (T,), averaged over seeds; None where no run is there.
-
-        Ranks, from 0, may stand for a ranking that is no run.
-        """
+    def values(self, one: Ranking, metric: str) -> Array | None:
+        """A metric of each held-out pair (T,), averaged over seeds; None where no run is there."""
         if not isinstance(one, Configuration):
-            return dict(zip(METRICS, gains(one, TOP), strict=True))[metric]
-        each = [result.values()[1][metric] for _, result in self.done(one)]
-        return np.mean(each, axis=0) if each else None
+            return one[metric]
+        each = self._by_seed(one, metric)
+        return np.mean(list(each.values()), axis=0) if each else None
 
     def differences(
-        self, ones: Sequence[Configuration | Array], other: Configuration, metric: str
+        self, ones: Sequence[Ranking], other: Configuration, metric: str
     ) -> list[Difference | None]:
         """Paired differences to `other`; None where a run is not there, or it is the same one."""
         base, users = self.values(other, metric), self.data.test_users
@@ -108,11 +122,32 @@ class Found:
         found = dict(zip(there, tested, strict=True))
         return [found.get(n) for n in range(len(columns))]
 
-    def difference(
-        self, one: Configuration, other: Configuration, metric: str
-    ) -> Difference | None:
-        """The paired difference `one` − `other`; None where a run is not there."""
-        return self.differences([one], other, metric)[0]
+    def contrasts(
+        self,
+        one: Configuration,
+        others: Sequence[Configuration],
+        metric: str,
+        pairs: Array | None = None,
+    ) -> list[Contrast]:
+        """`one` less each of the others, all of which have runs.
+
+        `pairs`: a mask (T,) of the held-out pairs that count; at least one.
+        """
+        pairs = np.ones(len(self.data.test_users), bool) if pairs is None else pairs
+        own, each = self._by_seed(one, metric), [self._by_seed(two, metric) for two in others]
+
+        def mean(seeds: dict[int | None, Array]) -> Array:
+            return np.mean(list(seeds.values()), axis=0)
+
+        less = [(mean(own) - mean(seeds))[pairs] for seeds in each]
+        tested = all_paired(self.data.test_users[pairs], less)
+        return [
+            Contrast(test, [float(np.mean((own[s] - seeds[s])[pairs])) for s in own if s in seeds])
+            for test, seeds in zip(tested, each, strict=True)
+        ]
+
+    def _by_seed(self, one: Configuration, metric: str) -> dict[int | None, Array]:
+        return {task.seed: result.values()[1][metric] for task, result in self.done(one)}
 
     def popularity(self) -> figures.Evaluation:
         """Items by their train purchases, for everybody alike; by all protocols."""
@@ -123,5 +158,5 @@ class Found:
         return self._popular
 
 
-def _same(one: Configuration | Array, other: Configuration) -> bool:
+def _same(one: Ranking, other: Configuration) -> bool:
     return isinstance(one, Configuration) and one == other

@@ -1,6 +1,7 @@
 """A store of runs by what they are: model, config, data, selection and seed, hashed.
 
-    FOLDER/runs/<hash>/    a run's folder as `pkef-fast train` leaves it, and result.npz
+    FOLDER/runs/<hash>/    a run's folder as `pkef-fast train` leaves it, and result.npz; points of
+                           grids without their model
     FOLDER/state/          locks, and what was timed: nothing that a result depends on
 
 A run is done when its result stands there: it is written last, whole or not at all, and holds the
@@ -181,7 +182,7 @@ class Store:
         return records[-1]["epoch"] if records else 0
 
     def model(self, task: Task, device: Device) -> Recommender:
-        """The trained model of a run that is done."""
+        """The trained model of a run that is done, and no point of a grid."""
         return Recommender.load(self.path(task), device)
 
     @contextmanager
@@ -212,7 +213,7 @@ class Store:
         with self.locked(task):
             path = self.path(task)
             if self.done(task):
-                _tidy(path)
+                _tidy(path, task)
                 return True
             resume = _begun(path)
             one = task.configuration
@@ -230,7 +231,7 @@ class Store:
             if not model.fitting.finished:
                 return False
             self._write(task, model, data)
-            _tidy(path)
+            _tidy(path, task)
             return True
 
     def _write(self, task: Task, model: Recommender, data: Dataset) -> None:
@@ -265,9 +266,12 @@ def _begun(path: Path) -> bool:
     return False
 
 
-def _tidy(path: Path) -> None:
+def _tidy(path: Path, task: Task) -> None:
     """Remove what only a run that goes on needs: it is most of what a run weighs."""
-    for name in ("checkpoint.npz", "best.npz"):
+    names = ["checkpoint.npz", "best.npz"]
+    if not task.configuration.keeps_model:
+        names.append("model.npz")
+    for name in names:
         (path / name).unlink(missing_ok=True)
     _remove_halves(path)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from ..data.dataset import Array
-from ..evaluate.rules import rules
+from ..evaluate import rules
+from ..evaluate.figures import TOP, gains
 from ..report.table import Table
 from ..store.files import write_text
-from .experiments import GRAPH_RANK, PKEF, ROWS, Configuration
-from .found import Found, spread
+from .experiments import GRAPH_RANK, PKEF, ROWS
+from .found import Found, Ranking, spread
 from .published import published
 from .runs import METRICS
 
@@ -41,7 +44,7 @@ def table(name: str, found: Found) -> Table:
     A row without any run is there too, without figures of ours.
     """
     rows: list[tuple] = []
-    rankings: list[Configuration | Array] = []  # of the first rows: those with a rank a user
+    rankings: list[Ranking] = []  # the rows', in their order
     for row, one in {**ROWS[name], "graph-rank": GRAPH_RANK}.items():
         known = published(name, row, found.data.name) or (None, None)
         ours = zip((found.spread(one, metric) for metric in METRICS), known, strict=True)
@@ -53,28 +56,28 @@ def table(name: str, found: Found) -> Table:
             )
         )
         rankings.append(one)
-    ruled: dict[str, dict[str, float]] = {}
     if len(found.data.test_users):
-        popular, ruled = found.popularity(), rules(found.data)
+        popular = found.popularity()
         figures = [popular.protocols[one].metrics[m] for one in OTHERS for m in METRICS]
         there = (spread([v for v in [value] if v == v]).mean for value in figures)  # NaN: nobody
-        rows.append((*_rule("popularity", popular.metrics), *there))
-        rankings.append(popular.ranks)
+        values = dict(zip(METRICS, gains(popular.ranks, TOP), strict=True))
+        rows.append((*_rule("popularity", values), *there))
+        rankings.append(values)
+        for rule, values in rules.each_pair(found.data).items():
+            rows.append((*_rule(rule, values), *(None,) * (len(OTHERS) * len(METRICS))))
+            rankings.append(values)
     tested = [found.differences(rankings, PKEF, metric) for metric in METRICS]
     rows = [
         (*row, *(cell for one in pair for cell in one or (None,) * 4))
         for row, pair in zip(rows, zip(*tested, strict=True), strict=True)
     ]
-    rows += [
-        (*cells, *(None,) * (len(columns()) - len(cells)))
-        for cells in (_rule(*one) for one in ruled.items())
-    ]
     return Table(columns(), rows)
 
 
-def _rule(name: str, values: Mapping[str, float]) -> tuple:
-    """The first cells of a rule's row."""
-    return (name, RULED, 1, *(cell for m in METRICS for cell in (values[m], None, None)))
+def _rule(name: str, values: Mapping[str, Array]) -> tuple:
+    """The first cells of a rule's row, of its values for each held-out pair."""
+    means = (float(np.mean(values[metric])) for metric in METRICS)
+    return (name, RULED, 1, *(cell for mean in means for cell in (mean, None, None)))
 
 
 def write(name: str, found: Found, folder: Path) -> list[Path]:

@@ -27,7 +27,7 @@ def order(task: Task, store: Store, source: dict[str, Any], device: str, threads
     """The line that orders a run."""
     one = task.configuration
     found = {
-        "configuration": [one.model, one.preset, one.fields],
+        "configuration": [one.model, one.preset, one.fields, one.keeps_model],
         "seed": task.seed,
         "epochs": getattr(task.config, "epochs", None),
         "select": task.select,
@@ -51,10 +51,10 @@ def main() -> int:
         data = load_dataset(**wanted["source"])
         if data.fingerprint() != wanted["data"]:
             raise InputError(f"data set {data.name!r} has changed since the runs were planned.")
-        model, preset, fields = wanted["configuration"]
+        model, preset, fields, keeps_model = wanted["configuration"]
         changes = tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in fields)
         task = Task.of(
-            Configuration(model, preset, changes),
+            Configuration(model, preset, changes, keeps_model),
             data,
             wanted["data"],
             wanted["select"],

@@ -47,9 +47,23 @@ def test_grids_hold_the_papers_optimum_which_is_the_official_preset(behaviors):
     coefficients = experiments.coefficient_grid(len(behaviors))
     assert len(set(coefficients)) == 28
     assert coefficients[0, 4, 2].config("shop", behaviors) == official
+    assert layers[4, 1, 1] == coefficients[0, 4, 2] == PKEF  # whose model is kept
+    assert sum(one.keeps_model for one in (*layers.values(), *coefficients.values())) == 2
     for point, one in coefficients.items():
         assert sum(point) == 6
         assert sum(one.config("shop", behaviors).coefficients) == pytest.approx(1)
+
+
+def test_grids_begin_with_lines_through_the_papers_optimum():
+    points = list(experiments.layer_grid(3))
+    assert points[0] == (4, 1, 1)
+    lines = {(n, 1, 1) for n in (1, 2, 3)} | {(4, n, 1) for n in (2, 3, 4)}
+    assert set(points[1:10]) == lines | {(4, 1, n) for n in (2, 3, 4)}
+    points = list(experiments.coefficient_grid(3))
+    assert points[0] == (0, 4, 2)
+    assert set(points[1:5]) == {(1, 3, 2), (1, 4, 1), (0, 3, 3), (0, 5, 1)}
+    far = [sum(map(abs, (a, b - 4, c - 2))) for a, b, c in points]
+    assert far == sorted(far)
 
 
 @pytest.mark.parametrize("what", (*experiments.TABLES, *experiments.FIGURES))

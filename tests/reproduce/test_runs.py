@@ -94,6 +94,19 @@ def test_a_run_that_is_done_is_not_made_again(whole, data, monkeypatch):
     }
 
 
+def test_a_point_of_a_grid_keeps_no_model(whole, data, tmp_path):
+    store, one = Store(tmp_path), task(data)
+    point = Configuration(SMALL.model, SMALL.preset, SMALL.fields, keeps_model=False)
+    assert task(data, point).key == one.key
+    order = worker.order(task(data, point), store, data.source, "cpu", 1)
+    assert json.loads(order)["configuration"][-1] is False
+    assert store.make(task(data, point), data, device("cpu"))
+    kept = contents(whole.folder)
+    model = next(name for name in kept if name.endswith("model.npz"))
+    assert contents(tmp_path) == {name: kept[name] for name in kept if name != model}
+    store.make(one, data, device("cpu"))  # done, with or without it
+
+
 @pytest.mark.parametrize("steps", [1, 3, 6])
 def test_a_run_that_was_stopped_goes_on_to_the_same_files(whole, data, tmp_path, steps):
     store, one, left = Store(tmp_path), task(data), iter(range(100))

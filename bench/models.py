@@ -2,11 +2,13 @@
 
     python bench/models.py --data-dir DATA --log bench/results/models.jsonl
     python bench/models.py --data-dir DATA --log LOG.jsonl --models lightgcn,pkef:mmoe --seeds 1,2,3
+    python bench/models.py --data-dir DATA --log LOG.jsonl --runs reproduce/taobao --models ghcf
     python bench/models.py --log bench/results/models.jsonl --table
 
 A run is `pkef-fast train --select val` with a model's own defaults, then `pkef-fast evaluate
 --protocol all`: the test items are read once a run. MODEL:PRESET names a preset. Runs that the log
-holds are not made again, so this can be stopped and gone on with.
+holds are not made again, so this can be stopped and gone on with. With --runs, runs that
+`pkef-fast reproduce` has made are taken from its folder; one epoch is trained for its memory.
 """
 
 from __future__ import annotations
@@ -23,9 +25,11 @@ import time
 from datetime import date
 from pathlib import Path
 
+from pkef_fast.data import load_dataset
 from pkef_fast.models import MODELS
-from pkef_fast.reproduce.experiments import ROWS
+from pkef_fast.reproduce.experiments import ROWS, Configuration
 from pkef_fast.reproduce.published import published
+from pkef_fast.reproduce.runs import Store, Task
 
 COMMAND = os.path.join(sysconfig.get_path("scripts"), "pkef-fast")
 PROTOCOLS = ("paper", "discovery", "return")
@@ -63,9 +67,23 @@ def run(name: str, seed: int, data: list[str], extra: list[str], threads: int | 
         out = f"{folder}/run"
         found = called("train", *data, *words, "--out", out)
         protocols = called("evaluate", out, "--protocol", "all")["protocols"]
+    found["protocols"] = protocols
+    return record(name, seed, data[1], extra, threads, found, time.perf_counter() - start)
+
+
+def record(
+    name: str,
+    seed: int,
+    dataset: str,
+    extra: list[str],
+    threads: int | None,
+    found: dict,
+    seconds: float,
+) -> dict:
+    """A line of the log."""
     chosen = found.get("selection") or {}
     return {
-        "dataset": data[1],
+        "dataset": dataset,
         "model": name,
         "seed": seed,
         "extra": " ".join(extra),
@@ -75,14 +93,39 @@ def run(name: str, seed: int, data: list[str], extra: list[str], threads: int | 
         **{f"val.{name}": value for name, value in (chosen.get("metrics") or {}).items()},
         "milliseconds": 1000 * (found["seconds_per_step"] or 0),
         "bytes": found["peak_memory_bytes"],
-        "seconds": time.perf_counter() - start,
+        "seconds": seconds,
         **{
-            f"{protocol}.{figure}": protocols[protocol][figure]
+            f"{protocol}.{figure}": found["protocols"][protocol][figure]
             for protocol in PROTOCOLS
             for figure in ("HR@10", "NDCG@10")
         },
         "machine": f"{date.today()}, {platform.processor() or platform.machine()}",
     }
+
+
+def stored(name: str, seed: int, data: list[str], options: argparse.Namespace) -> dict | None:
+    """A run of `pkef-fast reproduce`, with what one epoch costs; None where it is not there."""
+    dataset = load_dataset(options.dataset, data_dir=options.data_dir or None)
+    model, _, preset = name.partition(":")
+    task = Task.of(
+        Configuration(model, preset or None), dataset, dataset.fingerprint(), "val", seed
+    )
+    result = Store(options.runs).result(task)
+    if result is None:
+        return None
+    words = [*data, "--model", model, *(["--preset", preset] if preset else [])]
+    words += ["--threads", str(options.threads)] if options.threads else []
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        once = called("train", *words, "--select", "val", "--epochs", "1", "--out", f"{folder}/run")
+    facts = result.facts
+    found = once | {
+        "epochs": facts["epochs"],
+        "selection": {"epoch": facts["chosen"]},
+        "protocols": facts["protocols"],
+    }
+    seconds = time.perf_counter() - start
+    return record(name, seed, options.dataset, [], options.threads, found, seconds)
 
 
 def table(records: list[dict]) -> str:
@@ -134,6 +177,7 @@ def main() -> None:
     parser.add_argument("--models", default=",".join(MODELS), help="MODEL or MODEL:PRESET, …")
     parser.add_argument("--seeds", default="1")
     parser.add_argument("--threads", type=int, help="changes times, and no figure")
+    parser.add_argument("--runs", type=Path, help="a folder of `pkef-fast reproduce`")
     options, extra = parser.parse_known_args()
     records = []
     if options.log.exists():
@@ -150,10 +194,15 @@ def main() -> None:
         for name in options.models.split(","):
             if (name, seed, " ".join(extra)) in done:
                 continue
-            record = run(name, seed, data, extra, options.threads)
+            if options.runs is None:
+                found = run(name, seed, data, extra, options.threads)
+            else:
+                found = stored(name, seed, data, options)
+                if found is None:
+                    continue
             with options.log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
-            print(json.dumps(record), flush=True)
+                file.write(json.dumps(found) + "\n")
+            print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":

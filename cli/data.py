@@ -8,8 +8,8 @@ from ..data import load_dataset, save_native, summary
 from ..device import device
 from ..report.audit import audit as audit_of
 from ..report.plot import plot_audit
-from .options import json_option, names, without_none
-from .output import note, print_json, print_table
+from .options import json_option, names, table_options, without_none
+from .output import note_reading, print_json, print_table
 
 # Columns of the audit's pattern table: keys of its rows and what they are called.
 PATTERN_COLUMNS = {
@@ -36,16 +36,14 @@ _source_options = (
         "[default: target].",
     ),
     click.option(
-        "--split",
-        help="For tables: hold out each user's latest target item (time) or any (random) "
-        "[default: time, where the table has it].",
+        "--seed", type=int, help="Of a table's random split, and of ties in time [default: 0]."
     ),
-    click.option("--seed", type=int, help="Of a table's random split [default: 0]."),
 )
 
 
 def source_options(command):
     """Options of where a data set lies and how it is split: what `_load` takes."""
+    command = table_options(command)
     for option in reversed(_source_options):
         command = option(command)
     return command
@@ -59,8 +57,7 @@ def data() -> None:
 def _load(dataset, behaviors, **source):
     """The data set; `source` are the other values of `source_options`."""
     loaded = load_dataset(dataset, **without_none(behaviors=names(behaviors), **source))
-    for text in loaded.notes:
-        note(f"note: {text}")
+    note_reading(loaded)
     return loaded
 
 

@@ -46,6 +46,67 @@ def dataset_options(default: str | None) -> Callable:
     return decorate
 
 
+_TABLE_OPTIONS = (
+    click.option(
+        "--columns",
+        metavar="ROLE=NAME,…",
+        help="A table's columns: user=, item=, behavior=, time=, rating=, split=; NAME none: there "
+        "is none. For a file without header its columns in order: user,item,behavior,time.",
+    ),
+    click.option(
+        "--rename-behaviors",
+        metavar="A=B,…",
+        help="Behaviours' names in a table and what they are here, such as 1=view,4=buy.",
+    ),
+    click.option(
+        "--ratings",
+        metavar="LEAST=NAME,…",
+        help="Ratings in place of behaviours: 4=like makes rows rated 4 or more a like.",
+    ),
+    click.option("--separator", help="Between a text table's cells [default: found out]."),
+    click.option(
+        "--bad-rows",
+        metavar="stop|skip[:N|:P%]",
+        help="What is done with a table's rows that cannot be used [default: stop].",
+    ),
+    click.option(
+        "--time-format", help="Of a table's times, as strptime has it, such as '%d.%m.%Y %H:%M'."
+    ),
+    click.option(
+        "--split",
+        metavar="time|random|global-time=WHEN|none",
+        help="What of a table is held out: each user's latest target item, any one, all from a "
+        "date (or a last share, 0.1) on, or nothing, to learn from everything [default: time, "
+        "where the table has it].",
+    ),
+    click.option("--since", metavar="DATE", help="Leave a table's earlier rows out."),
+    click.option(
+        "--k-core",
+        type=int,
+        help="Leave a table's users and items with fewer target interactions out, until none is.",
+    ),
+)
+TABLE_WORDS = (
+    "columns",
+    "rename_behaviors",
+    "ratings",
+    "separator",
+    "bad_rows",
+    "time_format",
+    "split",
+    "since",
+    "k_core",
+)
+"""The options' names, as `load_dataset` has them."""
+
+
+def table_options(command: Callable) -> Callable:
+    """What may be said about a table."""
+    for option in reversed(_TABLE_OPTIONS):
+        command = option(command)
+    return command
+
+
 device_option = click.option(
     "--device",
     default="cpu",

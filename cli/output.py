@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from ..data import Dataset, reading
 from ..evaluate.figures import ProtocolFigures
 from ..recommender import Recommender
 from ..rerank import Reranker
@@ -94,6 +95,13 @@ def print_reranker(reranker: Reranker) -> None:
 def note(text: str) -> None:
     """A line of progress or warning, on stderr."""
     click.echo(text, err=True)
+
+
+def note_reading(dataset: Dataset) -> None:
+    """How a data set was read and what was guessed, in a line, and what its reader found."""
+    note(f"read {reading.line(dataset)}")
+    for text in dataset.notes:
+        note(f"note: {text}")
 
 
 class ProgressReport(Callback):

@@ -13,7 +13,7 @@ from ..data import Dataset, load_dataset
 from ..errors import InputError
 from ..models import MODELS, model_class
 from ..store.runs import Run
-from .options import assignments, names, without_none
+from .options import TABLE_WORDS, assignments, names, without_none
 
 EVAL_EVERY = 5
 # Options that a run keeps; whoever goes on with it cannot change them.
@@ -21,6 +21,7 @@ KEPT = (
     "dataset",
     "data_dir",
     "behaviors",
+    *TABLE_WORDS,
     "model",
     "preset",
     "seed",
@@ -94,6 +95,7 @@ def _new(options: dict[str, Any]) -> Plan:
     fields, tables = toml.load(file) if file else ({}, {})
     source = {} if options["dataset"] else dict(tables.get("data", {}))
     given = {name: options[name] for name in ("dataset", "data_dir")}
+    given |= {name: options[name] for name in TABLE_WORDS}
     source.update(without_none(**given, behaviors=names(options["behaviors"])))
     data = _load(source)
     noted = tables.get("run", {})

@@ -32,12 +32,14 @@ from .options import (
     model_option,
     presets_help,
     protocol_option,
+    table_options,
     threads_option,
     without_none,
 )
 from .output import (
     ProgressReport,
     note,
+    note_reading,
     print_json,
     print_protocols,
     print_reranker,
@@ -52,6 +54,7 @@ INTERRUPTED = 130  # the shell's code for a program ended by Ctrl-C
 
 @click.command()
 @dataset_options(default=None)
+@table_options
 @device_option
 @model_option
 @click.option("--preset", help=presets_help())
@@ -124,6 +127,7 @@ def train(device, threads, tensor_cores, no_capture, protocol, as_json, **option
     pkef-fast train
     pkef-fast train --dataset taobao --data-dir DATA --epochs 100
     pkef-fast train --dataset clicks.csv --preset paper --set layers=3,1,1
+    pkef-fast train --dataset log.csv --columns user=visitorid,time=event_time --split none
     pkef-fast train --dataset taobao --data-dir DATA --model lightgcn
     pkef-fast train --dataset taobao --data-dir DATA --model graph-rank --protocol all
     pkef-fast train --dataset taobao --data-dir DATA --rerank learned
@@ -135,8 +139,7 @@ def train(device, threads, tensor_cores, no_capture, protocol, as_json, **option
     names_of(protocol or "paper")
     place = make_device(device, tensor_cores=tensor_cores, capture=not no_capture)
     wanted = plan(options)
-    for text in wanted.data.notes:
-        note(f"note: {text}")
+    note_reading(wanted.data)
     recommender = Recommender(wanted.model, wanted.preset, place, wanted.config)
     told = trackers(wanted.log, wanted.out)
     if not _fit(recommender, wanted, protocol, in_use, told):

@@ -23,10 +23,11 @@ from .options import (
     model_option,
     names,
     presets_help,
+    table_options,
     threads_option,
     without_none,
 )
-from .output import note, print_json, print_table
+from .output import note, note_reading, print_json, print_table
 
 EPOCHS = 20
 INTERRUPTED = 130  # the shell's code for a program ended by Ctrl-C
@@ -55,6 +56,7 @@ def _help() -> str:
 
 @click.command(help=_help())
 @dataset_options(default=None)
+@table_options
 @device_option
 @model_option
 @click.option("--preset", help=presets_help())
@@ -122,14 +124,16 @@ def tune(
     out,
     threads,
     as_json,
+    **table,
 ):
     set_threads(threads)
     model = model or next(iter(MODELS))
     changes = assignments(sets)
     if model_class(model).trained:
         changes = {"epochs": epochs, **changes}
-    source = without_none(dataset=dataset, data_dir=data_dir, behaviors=names(behaviors))
+    source = without_none(dataset=dataset, data_dir=data_dir, behaviors=names(behaviors), **table)
     data = load_dataset(**source)
+    note_reading(data)
     search = Search(
         data,
         model,

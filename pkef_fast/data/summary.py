@@ -22,7 +22,9 @@ def summary(dataset: Dataset) -> dict[str, Any]:
         items), target_overlap (share of train target pairs that this behaviour has too),
         test_seen (share of held-out pairs that it has), times (the first and the last, or None);
         test : items, users, also_train_target (held-out pairs that are train target pairs too);
-        users_without_target : users without a train target interaction.
+        users_without_target : users without a train target interaction;
+        roles (role → a table's column), time_unit, split (its kind), held_out (in words), skipped
+        (reason → rows of a table that were left out), guessed (which of these nobody said).
     """
     target = dataset.interactions[-1]
     target_rows = row_of_each(target)
@@ -54,6 +56,12 @@ def summary(dataset: Dataset) -> dict[str, Any]:
             "users": len(np.unique(dataset.test_users)),
             "also_train_target": int(contains(target, *test, dataset.n_items).sum()),
         },
+        "roles": dataset.reading.get("roles", {}),
+        "time_unit": dataset.reading.get("time"),
+        "split": dataset.split,
+        "held_out": dataset.reading.get("held_out"),
+        "skipped": dataset.reading.get("skipped", {}),
+        "guessed": list(dataset.reading.get("guessed", ())),
         "users_without_target": int(np.count_nonzero(np.diff(target.indptr) == 0)),
         "source": dataset.source,
         "notes": list(dataset.notes),

@@ -89,7 +89,7 @@ def test_a_path_in_each_layout(tmp_path):
         assert chosen.source["behaviors"] == ["buy"]
 
 
-def test_a_tables_source_holds_its_split(tmp_path):
+def test_a_tables_source_holds_what_was_said(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text(
         "user,item,behavior\n" + "".join(f"0,{i},buy\n" for i in range(9)), encoding="utf-8"
@@ -97,7 +97,6 @@ def test_a_tables_source_holds_its_split(tmp_path):
     data = load_dataset(path, seed=5, leave_out="all")
     assert data.source == {
         "dataset": str(path),
-        "split": "random",
         "leave_out": "all",
         "seed": 5,
     }
@@ -129,5 +128,8 @@ def test_what_is_not_there_is_one_sentence(tmp_path, monkeypatch, name):
 
 def test_a_file_of_another_kind(tmp_path):
     (tmp_path / "log.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(InputError, match=r"log\.json holds no data set that can be read"):
+    with pytest.raises(InputError, match=r"log\.json, line 1: found '{}', wanted an object a line"):
         load_dataset(tmp_path / "log.json")
+    (tmp_path / "log.xlsx").write_bytes(b"PK\x03\x04\0\0")
+    with pytest.raises(InputError, match=r"log\.xlsx is not a text table; wanted CSV in UTF-8"):
+        load_dataset(tmp_path / "log.xlsx")

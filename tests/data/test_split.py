@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,20 +21,15 @@ def events(rows, timed=True) -> split.Events:
 @given(EVENTS)
 def test_each_pair_once_with_its_earliest_time(rows):
     earliest = {}
-    for place, (user, item, time) in enumerate(rows):
-        earliest[user, item] = min(earliest.get((user, item), (time, place)), (time, place))
-    wanted = sorted(((when, pair) for pair, when in earliest.items()))
-    found = split.distinct(events(rows))
-    assert list(zip(found.users, found.items, strict=True)) == [pair for _, pair in wanted]
-    assert found.time.tolist() == [when[0] for when, _ in wanted]
-
-
-@given(EVENTS)
-def test_without_times_the_order_is_that_of_the_rows(rows):
-    found = split.distinct(events(rows, timed=False))
-    pairs = list(dict.fromkeys((user, item) for user, item, _ in rows))
-    assert list(zip(found.users, found.items, strict=True)) == pairs
-    assert found.time is None
+    for user, item, time in rows:
+        earliest[user, item] = min(earliest.get((user, item), time), time)
+    for timed in (True, False):
+        found = split.distinct(events(rows, timed), 6)
+        assert list(zip(found.users, found.items, strict=True)) == sorted(earliest)
+        if timed:
+            assert found.time.tolist() == [earliest[pair] for pair in sorted(earliest)]
+        else:
+            assert found.time is None
 
 
 def check(found, held_out):
@@ -41,18 +38,38 @@ def check(found, held_out):
     assert sorted(found.users[held_out]) == np.flatnonzero(counts >= 2).tolist()
 
 
-@given(EVENTS)
-def test_the_latest_is_the_last_in_the_order_of_time(rows):
-    found = split.distinct(events(rows))
-    held_out = split.latest(found)
+@given(EVENTS, st.integers(0, 3))
+def test_the_latest_has_no_later_one(rows, seed):
+    found = split.distinct(events(rows), 6)
+    held_out, ties = split.latest(found, seed)
     check(found, held_out)
+    tied = 0
     for place in held_out:
-        assert place == np.flatnonzero(found.users == found.users[place])[-1]
+        own = found.time[found.users == found.users[place]]
+        assert found.time[place] == own.max()
+        tied += np.count_nonzero(own == own.max()) > 1
+    assert ties == tied
+
+
+@given(EVENTS, st.integers(1, 3))
+def test_a_core_is_the_largest_set_with_enough_pairs(rows, least):
+    found = split.distinct(events(rows, timed=False), 6)
+    users, items = split.core(found.users, found.items, least, 5, 6)
+    left = set(zip(found.users.tolist(), found.items.tolist(), strict=True))
+    while True:
+        of_users = Counter(u for u, _ in left)
+        of_items = Counter(i for _, i in left)
+        ok = {(u, i) for u, i in left if min(of_users[u], of_items[i]) >= least}
+        if ok == left:
+            break
+        left = ok
+    assert set(np.flatnonzero(users)) == {u for u, _ in left}
+    assert set(np.flatnonzero(items)) == {i for _, i in left}
 
 
 @given(EVENTS, st.integers(0, 3), st.randoms())
 def test_a_random_one_does_not_depend_on_the_order(rows, seed, shuffler):
-    found = split.distinct(events(rows, timed=False))
+    found = split.distinct(events(rows, timed=False), 6)
     held_out = split.random(found, seed)
     check(found, held_out)
     order = list(range(len(found.users)))

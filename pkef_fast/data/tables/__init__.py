@@ -1,0 +1,70 @@
+"""Interaction tables: a row an interaction of a user with an item, in whatever form.
+
+`files` says which files make a table, `sources` takes them apart, `roles` finds the columns, `rows`
+checks what is in them (with `cells` and `times`), `behaviors` gives names to what happened, and
+`build` numbers, splits and makes the data set. `options` is all that a user may say about it.
+
+A user's held-out item comes from the target behaviour; repeated rows count as the earliest of them,
+whose time the data set keeps (times with a fraction in millionths of their unit).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..dataset import Dataset
+from .files import File, files_of, holds
+from .forms import is_glob, is_table
+from .options import LEAVE_OUT, SPLITS, TableOptions
+
+__all__ = [
+    "LEAVE_OUT",
+    "SPLITS",
+    "TableOptions",
+    "holds",
+    "is_glob",
+    "is_table",
+    "of_frame",
+    "read",
+]
+
+
+def read(
+    path: Path, behaviors: Sequence[str] | None = None, options: TableOptions | None = None
+) -> Dataset:
+    """The data set of a table file, a folder of them or a glob.
+
+    Raises
+    ------
+    InputError
+        With file, line, field, what was found and what was wanted.
+    """
+    from .build import dataset_of  # polars takes a third of a second to import
+    from .rows import read as read_rows
+    from .sources import source_of
+
+    options = options or TableOptions()
+    files = files_of(path)
+    sources = [source_of(one.path, options.in_order, options.separator) for one in files]
+    rows = read_rows(sources, files, options)
+    name = path.name.partition(".")[0] if path.is_file() else path.name
+    return dataset_of(rows, name or "table", str(path), behaviors, options)
+
+
+def of_frame(
+    frame: Any,
+    name: str = "frame",
+    behaviors: Sequence[str] | None = None,
+    options: TableOptions | None = None,
+) -> Dataset:
+    """The data set of a table in memory: pandas, polars, or anything with the Arrow interface."""
+    from .build import dataset_of
+    from .rows import read as read_rows
+    from .sources import Frame
+
+    options = options or TableOptions()
+    source = Frame(frame, f"the table {name!r}")
+    rows = read_rows([source], [File(Path(name))], options)
+    return dataset_of(rows, name, f"the table {name!r}", behaviors, options)

@@ -1,0 +1,73 @@
+"""What cells say: ids and names without blanks, whole numbers however they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from ..dataset import Array
+
+MISSING = ("", "nan", "null", "none", "<na>", "nat")
+_WHOLE = r"^-?(0|[1-9][0-9]{0,17})(\.0+)?$"  # within int64; 007 is text
+
+
+def ids(cells: pl.Series) -> pl.Series:
+    """Ids (E,): Int64 where all are whole numbers, else String; null where a cell is missing.
+
+    Blanks around a cell do not count, 101.0 is 101, and bytes are text in UTF-8.
+    """
+    kind = cells.dtype
+    if kind.is_integer():
+        if kind == pl.UInt64 and (cells.max() or 0) > np.iinfo(np.int64).max:
+            return cells.cast(pl.String)
+        return cells.cast(pl.Int64)
+    if kind.is_float():
+        cells = cells.fill_nan(None)
+        whole = cells.drop_nulls()
+        if (whole == whole.floor()).all() and (whole.abs() < 2**63).all():
+            return cells.cast(pl.Int64)
+        return cells.cast(pl.String)
+    texts = text(cells)
+    there = texts.drop_nulls()
+    if len(there) and there.str.contains(_WHOLE).all():
+        return texts.str.replace(r"\.0+$", "").cast(pl.Int64)
+    return texts
+
+
+def text(cells: pl.Series) -> pl.Series:
+    """Cells as String, without blanks around them; null where one is missing."""
+    if cells.dtype == pl.Binary:
+        cells = pl.Series(
+            cells.name,
+            [None if one is None else one.decode("utf-8", "replace") for one in cells],
+            pl.String,
+        )
+    texts = cells.cast(pl.String).str.strip_chars()
+    return texts.set(texts.str.to_lowercase().is_in(MISSING), None)
+
+
+def numbers(cells: pl.Series) -> pl.Series:
+    """Cells as Float64; null where one is no number."""
+    if cells.dtype.is_numeric():
+        return cells.cast(pl.Float64).fill_nan(None)
+    return text(cells).cast(pl.Float64, strict=False).fill_nan(None)
+
+
+def coded(cells: pl.Series) -> tuple[Array, Sequence]:
+    """Codes (E,) int32 of cells that are all there, and the distinct ones, rising.
+
+    Numbers rise as numbers, text by its characters.
+    """
+    if cells.dtype == pl.Int64:
+        values = cells.to_numpy()
+        distinct = cells.unique().sort().to_numpy()
+        if len(distinct) and distinct[-1] - distinct[0] < 8 * len(values) + 1024:
+            table = np.zeros(int(distinct[-1] - distinct[0]) + 1, np.int32)
+            table[distinct - distinct[0]] = np.arange(len(distinct), dtype=np.int32)
+            return table[values - distinct[0]], distinct
+        return np.searchsorted(distinct, values).astype(np.int32), distinct
+    distinct = cells.unique().sort()
+    codes = cells.cast(pl.Enum(distinct)).to_physical().to_numpy().astype(np.int32)
+    return codes, distinct.to_list()

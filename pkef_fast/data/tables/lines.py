@@ -1,0 +1,195 @@
+"""Text tables line by line: what separates cells, which lines are odd, what quotes mean.
+
+Every line of a file has a place in `Lines`, blank ones too, so that a row's line number is known
+without a search. Quotes are quotes only in files whose every cell ends on its own line: four stray
+ones would otherwise swallow all rows between them.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from ...errors import InputError
+from ..dataset import Array
+
+SEPARATORS = ("\t", ",", ";", "|", "\x01", "::")
+NEVER = "\x1e"  # a separator that no line has, so that a line is a cell
+QUOTE = '"'
+BOM = "\ufeff"
+LONGEST = 2**20  # bytes of a first line
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What a pass over a file's lines found.
+
+    Attributes
+    ----------
+    count : int
+        Lines, the header's too.
+    blank : (count,) bool
+        Lines without anything but blanks.
+    odd : (count,) bool
+        Lines with another number of cells than the first.
+    quoted : bool
+        Whether quotes enclose cells; else they are characters like others.
+    stray : int
+        Lines whose quotes are not closed, in a file with quotes that are read as text.
+    """
+
+    count: int
+    blank: Array
+    odd: Array
+    quoted: bool
+    stray: int
+
+
+def first_line(path: Path) -> str:
+    """The first line of a text file, packed or not, without its end.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read, is no UTF-8, or has no end.
+    """
+    try:
+        with _opened(path) as file:
+            raw = file.readline(LONGEST)
+    except (OSError, EOFError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path} cannot be read: {said}; wanted a table.") from error
+    try:
+        text = raw.decode("utf-8").removeprefix(BOM)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}, line 1: found byte {error.start} that is no UTF-8; wanted a text table in "
+            "UTF-8."
+        ) from error
+    if "\0" in text or len(raw) == LONGEST:
+        raise InputError(f"{path} is not a text table; wanted CSV in UTF-8, or Parquet.")
+    return text.rstrip("\r\n")
+
+
+def separator_of(line: str) -> str:
+    """The separator that a first line has most of; of blanks, where there is no other."""
+    counts = {one: line.count(one) for one in SEPARATORS}
+    best = max(SEPARATORS, key=counts.get)
+    return best if counts[best] else " "
+
+
+def cells_of(line: str, separator: str) -> list[str]:
+    """The cells of one line."""
+    if separator == " ":
+        return line.split()
+    if len(separator) > 1:
+        return line.split(separator)
+    quoting = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
+    return next(csv.reader([line], delimiter=separator, quoting=quoting), [])
+
+
+def looked_over(path: Path, separator: str, width: int) -> Lines:
+    """One pass over a file's lines."""
+    line = pl.col("line")
+    blank = line.is_null() | (line.str.strip_chars() == "")
+    plan = scan_lines(path).select(
+        blank=blank.fill_null(True),
+        cells=_cells(line, separator).cast(pl.UInt32).fill_null(0),
+        quotes=line.str.count_matches(QUOTE, literal=True).fill_null(0),
+    )
+    found = collected(plan, path)
+    blank = found["blank"].to_numpy()
+    odd = (found["cells"].to_numpy() != width) & ~blank
+    quotes = found["quotes"].to_numpy()
+    if separator == "\t" or len(separator) > 1 or separator == " " or not quotes.any():
+        return Lines(len(blank), blank, odd, False, 0)
+    stray = int(np.count_nonzero(quotes % 2))
+    if stray:
+        return Lines(len(blank), blank, odd, False, stray)
+    # A separator inside quotes is none.
+    suspects = np.flatnonzero((quotes > 0) & odd)
+    if len(suspects):
+        texts = collected(scan_lines(path), path)["line"].gather(suspects).to_list()
+        rows = csv.reader(texts, delimiter=separator)
+        odd[suspects] = np.fromiter((len(row) != width for row in rows), bool, len(suspects))
+    return Lines(len(blank), blank, odd, True, 0)
+
+
+def scan_lines(path: Path) -> pl.LazyFrame:
+    """A file's lines as the column `line`; a line without anything is null."""
+    schema = {"line": pl.String}
+    return pl.scan_csv(path, has_header=False, separator=NEVER, quote_char=None, schema=schema)
+
+
+def collected(plan: pl.LazyFrame, path: Path) -> pl.DataFrame:
+    """A plan's frame; InputError where the file is no text."""
+    try:
+        return plan.collect(engine="streaming")
+    except (pl.exceptions.PolarsError, OSError) as error:
+        said = str(error).partition("\n")[0]
+        line = _not_utf8(path)
+        where = f"{path}, line {line}" if line else str(path)
+        raise InputError(
+            f"{where}: cannot be read as text ({said}); wanted a table in UTF-8."
+        ) from error
+
+
+def _cells(line: pl.Expr, separator: str) -> pl.Expr:
+    if separator == " ":
+        return line.str.strip_chars().str.count_matches(r"\s+") + 1
+    return line.str.count_matches(separator, literal=True) + 1
+
+
+def _not_utf8(path: Path) -> int | None:
+    """The first line that is no UTF-8, if that is what is wrong and can be found out."""
+    if path.suffix.lower() == ".zst":  # polars unpacks these, and has said what it can
+        return None
+    try:
+        with _opened(path) as file:
+            for number, raw in enumerate(file, 1):
+                try:
+                    raw.decode("utf-8")
+                except UnicodeDecodeError:
+                    return number
+    except (OSError, EOFError):
+        pass
+    return None
+
+
+def _opened(path: Path):
+    """A binary stream of a file's own bytes."""
+    if path.suffix.lower() == ".gz":
+        return gzip.open(path, "rb")
+    if path.suffix.lower() == ".zst":
+        return _Zst(path)
+    return open(path, "rb")
+
+
+class _Zst:
+    """Lines of a .zst file, by polars, which unpacks it."""
+
+    def __init__(self, path: Path):
+        self._path = path
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def readline(self, most: int) -> bytes:
+        plan = scan_lines(self._path).head(1)
+        return next(iter(self._rows(plan)), b"")[:most]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._rows(scan_lines(self._path)))
+
+    def _rows(self, plan: pl.LazyFrame) -> list[bytes]:
+        frame = collected(plan, self._path)
+        return [(text or "").encode() + b"\n" for text in frame["line"]]

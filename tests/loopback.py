@@ -30,6 +30,7 @@ class Server(ThreadingHTTPServer):
         self.redirect: str | None = None
         self.asked: list[tuple[str, str | None]] = []
         self.over = threading.Event()
+        self.ended = False  # an answer that stalls, by itself
 
     @property
     def url(self) -> str:
@@ -76,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
         if manner == "stalls":
             self.wfile.write(body[:10])
             self.wfile.flush()
-            self.server.over.wait(20)
+            self.server.ended = not self.server.over.wait(20)
         elif manner == "crawls":
             for n in range(len(body)):
                 self.wfile.write(body[n : n + 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import stat
 import zipfile
 import zlib
@@ -28,9 +29,8 @@ def unpack(archive: Path, names: Sequence[str], folder: Path, largest: int = LAR
     """
     try:
         with zipfile.ZipFile(archive) as content:
-            left = largest
             for name, entry in _wanted(archive, content, names, largest).items():
-                left -= _write(content, entry, folder / name, left, archive, largest)
+                _write(content, entry, folder / name)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         # RuntimeError: a password is wanted. NotImplementedError: a compression unknown here.
         raise InputError(f"{archive} cannot be unpacked: {error}; wanted a zip archive.") from error
@@ -63,34 +63,17 @@ def _wanted(
             f"{', '.join(content.namelist()[:20]) or 'nothing'}."
         )
     if sum(entry.file_size for entry in found.values()) > largest:
-        raise _too_large(archive, largest)
+        raise InputError(
+            f"{archive} unpacks to more than {largest} bytes, which no known data set does; "
+            "nothing was unpacked."
+        )
     return found
 
 
-def _write(
-    content: zipfile.ZipFile,
-    entry: zipfile.ZipInfo,
-    path: Path,
-    left: int,
-    archive: Path,
-    largest: int,
-) -> int:
-    """Unpack one file of at most `left` bytes, whatever the archive says of its size."""
-    written = 0
+def _write(content: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> None:
+    """Unpack one file. `zipfile` reads no more than the size that the archive says it has."""
     try:
         with open(path, "xb") as file, content.open(entry) as packed:
-            while chunk := packed.read(CHUNK):
-                written += len(chunk)
-                if written > left:
-                    raise _too_large(archive, largest)
-                file.write(chunk)
+            shutil.copyfileobj(packed, file, CHUNK)
     except OSError as error:
         raise InputError(f"{path} could not be written: {error.strerror or error}.") from error
-    return written
-
-
-def _too_large(archive: Path, largest: int) -> InputError:
-    return InputError(
-        f"{archive} unpacks to more than {largest} bytes, which no known data set does; nothing "
-        "was unpacked."
-    )

@@ -150,6 +150,7 @@ def test_a_killed_fetch_goes_on(server, tmp_path):
         while process.poll() is None and not (part.exists() and part.stat().st_size):
             time.sleep(0.01)
         process.kill()
+    assert not server.ended
     assert files(tmp_path) == {"trn_buy.part": BUY[:10]}
     server.manner = "whole"
     get(server, tmp_path)

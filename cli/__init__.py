@@ -25,7 +25,7 @@ COMMANDS = {
     "plot": "Draw runs or tables as PNG or SVG for a paper's column.",
     "report": "Write what finished runs are and found into one HTML file.",
     "reproduce": "Make the paper's tables and figures, with the published ones beside ours.",
-    "data": "Look at data sets, and convert them.",
+    "data": "Look at data sets, fetch and convert them.",
     "models": "List the models: their papers, sizes and what they read.",
     "cite": "Print BibTeX for the paper, for models and for this software.",
     "config": "Print a preset as TOML, a comment for each field.",

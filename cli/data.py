@@ -1,4 +1,4 @@
-"""`pkef-fast data info`, `pkef-fast data convert` and `pkef-fast data audit`."""
+"""`pkef-fast data`: `info`, `convert`, `audit`, and `fetch` from `data_fetch`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ..data import load_dataset, save_native, summary
 from ..device import device
 from ..report.audit import audit as audit_of
 from ..report.plot import plot_audit
+from .data_fetch import fetch
 from .options import json_option, names, table_options, without_none
 from .output import note_reading, print_json, print_table
 
@@ -51,7 +52,10 @@ def source_options(command):
 
 @click.group()
 def data() -> None:
-    """Look at data sets, and convert them."""
+    """Look at data sets, fetch and convert them."""
+
+
+data.add_command(fetch)
 
 
 def _load(dataset, behaviors, **source):
@@ -82,6 +86,8 @@ def info(dataset, as_json, **source):
         f"{facts['test']['users']} users, "
         f"{facts['users_without_target']} users without any {facts['target']!r} in train"
     )
+    if facts["papers"] is not None:
+        click.echo(f"papers: {facts['papers']}")
     rows = [
         [
             name,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..data import Dataset, load_dataset
+from ..data import DATASETS, Dataset, load_dataset
 from ..errors import InputError
 from ..evaluate.protocols import PROTOCOLS
 from ..models import MODELS
@@ -36,7 +36,7 @@ def dataset_options(default: str | None) -> Callable:
                 "--dataset",
                 default=default,
                 metavar="NAME|PATH",
-                help="demo, taobao, tmall, beibei, retail_rocket, or a file or folder."
+                help=f"{', '.join(DATASETS)}, or a file or folder."
                 + (f" [default: {default}]" if default else ""),
             ),
         ):

@@ -7,8 +7,9 @@
 """
 
 from .dataset import Csr, Dataset
+from .known import DATASETS
 from .native import save_native
-from .registry import DATASETS, load_dataset
+from .registry import load_dataset
 from .summary import summary
 from .synthetic import generate
 

@@ -6,40 +6,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import InputError, did_you_mean
 from . import checks, layouts, synthetic
 from .dataset import Dataset
+from .known import DATASETS
 from .tables import TableOptions, is_glob
-
-
-class Entry(NamedTuple):
-    """A data set that is known by name.
-
-    behaviors : upstream first, the target last
-    test : how its held-out items were chosen
-    leave_out : whether they were taken out of the target behaviour alone or out of all; None where
-        its publishers do not say
-    """
-
-    behaviors: tuple[str, ...]
-    test: str
-    leave_out: str | None
-
-
-_LATEST = "the latest buy of each user, by the authors"
-_SHOP = ("pv", "cart", "buy")
-DATASETS = {
-    "demo": Entry(("view", "cart", "buy"), "a random buy of each user with at least two", "target"),
-    "taobao": Entry(_SHOP, _LATEST, "target"),
-    "tmall": Entry(("click", "collect", "cart", "buy"), _LATEST, "target"),
-    "beibei": Entry(_SHOP, _LATEST, "target"),
-    "retail_rocket": Entry(
-        ("view", "cart", "buy"), "one buy of each user, by its publishers", None
-    ),
-}
-"""Registered data sets. All but `demo` are read from files."""
 
 
 def load_dataset(
@@ -53,9 +26,9 @@ def load_dataset(
     Parameters
     ----------
     dataset : str or path, optional
-        demo, taobao, tmall, beibei, retail_rocket, or the path of a table file, of a folder in
-        any known layout (native, release, matrices, texts, table), or a glob of tables. Left out:
-        the content of `data_dir`, or `demo` without one.
+        A name in `DATASETS`, or the path of a table file, of a folder in any known layout
+        (native, release, matrices, texts, table), or a glob of tables. Left out: the content of
+        `data_dir`, or `demo` without one.
     data_dir : path, optional
         The folder with the data set's files, or one that holds a folder named after it. Without it
         a registered data set is looked for in ./data/NAME and ./NAME.
@@ -92,14 +65,20 @@ def load_dataset(
         data = _demo(told.seed, behaviors, data_dir)
         return replace(data, source={"dataset": "demo", "seed": told.seed, **chosen})
     path, name = _locate(dataset, data_dir)
-    expected = DATASETS[name].behaviors if name in DATASETS else None
-    data, used = layouts.read(path, behaviors, expected, told)
-    if data.leave_out is None and name.lower() in DATASETS:
-        data = replace(data, leave_out=DATASETS[name.lower()].leave_out)
+    entry = DATASETS.get(name)
+    if entry is not None and path.is_dir():
+        _check_fetched(path, name)
+    data, used = layouts.read(path, behaviors, entry and entry.behaviors, told)
     source = {"dataset": str(path)}
-    if name in DATASETS:
+    if entry is not None:
         source = {"dataset": name, "data_dir": str(path)}
-        data = replace(data, name=name, reading={"held_out": DATASETS[name].test})
+        data = replace(data, name=name, reading={**data.reading, "held_out": entry.test})
+    else:  # a path is read as it is; its folder's name counts where the behaviours are the same
+        entry = DATASETS.get(path.name.lower())
+        if entry is not None and not set(data.behaviors) <= set(entry.behaviors):
+            entry = None
+    if data.leave_out is None and entry is not None:
+        data = replace(data, leave_out=entry.leave_out)
     return replace(data, source={**source, **chosen, **used})
 
 
@@ -120,11 +99,11 @@ def _demo(seed: int, behaviors: Sequence[str] | None, data_dir) -> Dataset:
     return data
 
 
-def _locate(dataset, data_dir) -> tuple[Path, str]:
-    """Absolute path of a data set's file or folder, and its name."""
+def _locate(dataset, data_dir) -> tuple[Path, str | None]:
+    """Absolute path of a data set's file or folder, and the name that it was asked for by."""
     name = None if dataset is None else str(dataset)
     if data_dir is not None:
-        return _in_folder(name, Path(data_dir))
+        return _in_folder(name, Path(data_dir)), name
     if name not in DATASETS:
         path = Path(name)
         if is_glob(name) and not path.exists():
@@ -134,31 +113,50 @@ def _locate(dataset, data_dir) -> tuple[Path, str]:
                 f"data set {name!r} is neither registered nor a file or folder"
                 f"{did_you_mean(name, DATASETS)}"
             )
-        return path.resolve(), path.resolve().name
+        return path.resolve(), None
     tried = [Path("data") / name, Path(name)]
     for folder in tried:
         if folder.is_dir():
             return folder.resolve(), name
     raise InputError(
         f"data set {name!r} was not found: looked for the folders "
-        f"{' and '.join(f'./{folder}' for folder in tried)}; get its files "
-        f"({layouts.described(DATASETS[name].behaviors)}), for example Datasets/<name> of the "
-        "authors' release MC-CV/PKEF on GitHub, and name their folder with --data-dir."
+        f"{' and '.join(f'./{folder}' for folder in tried)}; `pkef-fast data fetch {name}` gets "
+        f"it, or name the folder with its files ({layouts.described(DATASETS[name].behaviors)}) "
+        "with --data-dir."
     )
 
 
-def _in_folder(name: str | None, folder: Path) -> tuple[Path, str]:
+def _in_folder(name: str | None, folder: Path) -> Path:
+    way = f"; `pkef-fast data fetch {name} --data-dir {folder}` gets it" if name in DATASETS else ""
     if not folder.is_dir():
-        raise InputError(f"the data folder {folder} does not exist; wanted a folder as --data-dir.")
+        raise InputError(
+            f"the data folder {folder} does not exist; wanted a folder as --data-dir{way}."
+        )
     if name is not None:
         for inner in sorted(folder.iterdir()):
             if inner.name.lower() == name.lower():
-                return inner.resolve(), name
+                return inner.resolve()
     if layouts.layout_of(folder) is not None:
-        return folder.resolve(), name or folder.resolve().name
+        return folder.resolve()
     expected = DATASETS[name].behaviors if name in DATASETS else ("<behaviour>",)
     wanted = f"a folder {name!r} in it, or files of a data set" if name else "files of a data set"
     raise InputError(
         f"{folder} holds no data set{f' {name!r}' if name else ''}; wanted {wanted} "
-        f"({layouts.described(expected)})."
+        f"({layouts.described(expected)}){way}."
     )
+
+
+def _check_fetched(path: Path, name: str) -> None:
+    """InputError when a data set's folder holds a part of it, or nothing."""
+    where = f" --data-dir {path.parent}" if path.name == name else ""
+    way = f"`pkef-fast data fetch {name}{where}`"
+    part = next(iter(sorted(path.glob("*.part"))), None)
+    if part is not None:
+        raise InputError(
+            f"data set {name!r} is not whole: {part} was not fetched to its end; {way} goes on."
+        )
+    if layouts.layout_of(path) is None:
+        raise InputError(
+            f"{path} holds no data set {name!r}; wanted "
+            f"{layouts.described(DATASETS[name].behaviors)}; {way} gets it."
+        )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .dataset import Array, Csr, Dataset
+from .known import papers
 from .patterns import contains, row_of_each
 
 
@@ -16,7 +17,7 @@ def summary(dataset: Dataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        name, users, items, target, source, notes, fingerprint;
+        name, users, items, target, source, notes, fingerprint, papers (see `known.papers`);
         behaviors : dict of name → interactions, density (share of all pairs), users and items with
         any interaction, user_degrees and item_degrees (mean, median, p90, max over all users or
         items), target_overlap (share of train target pairs that this behaviour has too),
@@ -64,6 +65,7 @@ def summary(dataset: Dataset) -> dict[str, Any]:
         "guessed": list(dataset.reading.get("guessed", ())),
         "users_without_target": int(np.count_nonzero(np.diff(target.indptr) == 0)),
         "source": dataset.source,
+        "papers": papers(dataset),
         "notes": list(dataset.notes),
         "fingerprint": dataset.fingerprint(),
     }

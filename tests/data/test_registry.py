@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from shops import TABLES, TEST, assert_same, dataset, matrices, write_pickles
 
 from pkef_fast.data import DATASETS, load_dataset, save_native
+from pkef_fast.data.known import papers
 from pkef_fast.errors import InputError
 
 
@@ -54,8 +55,52 @@ def test_who_says_how_items_were_left_out(tmp_path):
     save_native(dataset(), tmp_path / "tmall")
     assert load_dataset("retail_rocket", tmp_path).leave_out is None
     assert load_dataset("tmall", tmp_path).leave_out == "target"
-    assert load_dataset(tmp_path / "tmall").leave_out == "target"  # by the folder's name
+    assert load_dataset(tmp_path / "tmall").leave_out is None  # its behaviours are not Tmall's
+    bought = dataset(behaviors=("click", "cart", "buy"))
+    save_native(bought, tmp_path / "Tmall" / "tmall")
+    assert load_dataset(tmp_path / "Tmall" / "tmall").leave_out == "target"  # by the folder's name
     assert DATASETS["tmall"].leave_out == "target"
+
+
+def test_a_path_is_read_as_it_is(tmp_path, monkeypatch):
+    """Also where its folder's name is registered for other behaviours."""
+    monkeypatch.chdir(tmp_path)
+    release(tmp_path / "tmall")
+    for path in ("./tmall", tmp_path / "tmall"):
+        data = load_dataset(path)
+        assert data.behaviors == ("view", "cart", "buy")
+        assert data.source == {"dataset": str(tmp_path / "tmall")}
+        assert data.name == "tmall"
+    with pytest.raises(InputError, match="trn_click does not exist"):
+        load_dataset("tmall", ".", behaviors=None)
+
+
+def test_a_data_set_that_is_not_whole_names_the_way_on(tmp_path):
+    folder = tmp_path / "retail_rocket"
+    folder.mkdir()
+    way = f"`pkef-fast data fetch retail_rocket --data-dir {tmp_path}`"
+    with pytest.raises(InputError, match="holds no data set 'retail_rocket'; wanted trn_view") as e:
+        load_dataset("retail_rocket", tmp_path)
+    assert f"{way} gets it" in str(e.value)
+    release(folder)
+    (folder / "trn_view").rename(folder / "trn_view.part")
+    with pytest.raises(InputError, match=r"not whole: .*trn_view\.part was not fetched") as e:
+        load_dataset("retail_rocket", tmp_path)
+    assert f"{way} goes on" in str(e.value)
+
+
+def test_papers_of_a_data_set(tmp_path):
+    """By name; where the number of users is another one's, its name is told."""
+    data = dataset(source={"dataset": "taobao-48k"}, n_users=48_749)
+    assert papers(data).startswith("GHCF and EHCF")
+    data = dataset(source={"dataset": "taobao"}, n_users=48_749)
+    assert papers(data) == (
+        "not the taobao of PKEF and MB-CGCN, whose release calls it Tmall: that has 15449 users, "
+        "this 48749, as taobao-48k"
+    )
+    assert papers(dataset(source={"dataset": "ijcai15"})) == "SSLRec"
+    assert papers(dataset(source={"dataset": "/some/taobao"})) is None
+    assert papers(load_dataset("demo")) is None
 
 
 def test_all_expected_behaviours_are_wanted(tmp_path):
@@ -109,7 +154,9 @@ WRONG = {
         "neither registered nor a file or folder; did you mean",
     ),
     "not downloaded": (("taobao",), "'taobao' was not found: looked for the folders ./data/taobao"),
+    "not downloaded, a way on": (("tmall",), "`pkef-fast data fetch tmall` gets it"),
     "no folder": (("taobao", "none"), "the data folder none does not exist"),
+    "no folder, a way on": (("jd", "none"), "`pkef-fast data fetch jd --data-dir none` gets it"),
     "an empty folder": ((".",), "holds no data set that can be read; wanted trn_<behaviour>"),
     "an empty data dir": ((None, "."), "holds no data set; wanted files of a data set"),
     "a name in an empty data dir": (("tmall", "."), "no data set 'tmall'; wanted a folder 'tmall'"),

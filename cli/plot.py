@@ -37,12 +37,14 @@ def plot(runs, what, out, table, dataset, data_dir, behaviors, device, threads, 
     """Draw runs or tables as PNG or SVG for a paper's column.
 
     The table is written as CSV beside the picture, which is drawn from that alone: learning curves,
-    weights of gates, users by their number of interactions (hist, also of a --dataset), figures by
-    layers or by coefficients of runs that differ in them, by groups of users.
+    weights of gates, what behaviours inherit from those before them, users by their number of
+    interactions (hist, also of a --dataset), figures by layers or by coefficients of runs that
+    differ in them, by groups of users.
 
     \b
     pkef-fast plot runs/demo-official-1 curves -o curves.svg
     pkef-fast plot runs/official runs/mmoe runs/ple gates
+    pkef-fast plot runs/base runs/official inheritance
     pkef-fast plot hist --dataset taobao --data-dir DATA
     pkef-fast plot layers --csv fig4.csv -o fig4.png
     """

@@ -12,14 +12,14 @@ from ..evaluate.figures import TOP, gains
 from ..recommender import Recommender
 from ..report.table import Table
 from ..store.runs import Run
-from . import sweeps, user_groups
+from . import behavior_inheritance, sweeps, user_groups
 from .curves import curves
 from .gates import COLUMNS, gates
 from .interaction_counts import counts
 
 
 def table_of(kind: str, runs: Sequence[Run], device: Device) -> Table:
-    """What `report.drawing` draws as curves, gates, groups, hist, layers or coefficients.
+    """What `report.drawing` draws as one of its kinds.
 
     Raises
     ------
@@ -34,6 +34,8 @@ def table_of(kind: str, runs: Sequence[Run], device: Device) -> Table:
         return _gates(runs, device)
     if kind == "groups":
         return _groups(runs, device)
+    if kind == "inheritance":
+        return _inheritance(runs, device)
     trials = [
         sweeps.Trial(str(run.path), model.model.config, model.evaluate(data).metrics)
         for run, model, data in _loaded(runs, device)
@@ -79,6 +81,17 @@ def _groups(runs: Sequence[Run], device: Device) -> Table:
         found = model.evaluate(data).protocols["paper"]
         rows += user_groups.rows_of(groups, found.test_users, gains(found.ranks, TOP), head, seed)
     return Table(user_groups.COLUMNS, rows)
+
+
+def _inheritance(runs: Sequence[Run], device: Device) -> Table:
+    rows = []
+    for run in runs:
+        model = Recommender.load(run.path, device)
+        try:
+            rows += behavior_inheritance.inheritance(model, name=run.path.name).rows
+        except InputError as error:
+            raise InputError(f"{run.path}: {error}") from error
+    return Table(behavior_inheritance.COLUMNS, rows)
 
 
 def _loaded(runs: Sequence[Run], device: Device) -> Iterator[tuple[Run, Recommender, Dataset]]:

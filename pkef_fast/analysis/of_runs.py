@@ -18,8 +18,8 @@ from .gates import COLUMNS, gates
 from .interaction_counts import counts
 
 
-def table_of(kind: str, runs: Sequence[Run], device: Device) -> Table:
-    """What `report.drawing` draws as one of its kinds.
+def table_of(kind: str, runs: Sequence[Run], device: Device, candidates: int = 0) -> Table:
+    """What `report.drawing` draws as one of its kinds; `candidates` are those of `gates`.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def table_of(kind: str, runs: Sequence[Run], device: Device) -> Table:
     if kind == "hist":
         return _hist(runs)
     if kind == "gates":
-        return _gates(runs, device)
+        return _gates(runs, device, candidates)
     if kind == "groups":
         return _groups(runs, device)
     if kind == "inheritance":
@@ -56,10 +56,10 @@ def _hist(runs: Sequence[Run]) -> Table:
     return counts(data)
 
 
-def _gates(runs: Sequence[Run], device: Device) -> Table:
+def _gates(runs: Sequence[Run], device: Device, candidates: int) -> Table:
     rows = []
     for run, model, data in _loaded(runs, device):
-        found = gates(model, data, name=run.path.name)
+        found = gates(model, data, name=run.path.name, candidates=candidates)
         if found is None:
             raise InputError(
                 f"{run.path} has no gate: model {model.model_name!r}, preset {model.preset!r}; "

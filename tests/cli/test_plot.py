@@ -54,6 +54,15 @@ def test_gates(run, deeper, shop, tmp_path):
     assert found.rows == wanted[0] + wanted[1]
 
 
+def test_gates_over_random_candidates(run, shop, tmp_path):
+    out = tmp_path / "g.png"
+    call("plot", run, "gates", "--candidates", 7, "-o", out)
+    found = Table.read(out.with_suffix(".csv"), KINDS["gates"].columns)
+    data, model = load_dataset(shop), Recommender.load(run)
+    assert found.rows == gates(model, data, "run", candidates=7).rows
+    assert found.rows != gates(model, data, "run").rows
+
+
 def test_inheritance(run, deeper, tmp_path):
     found = plotted(run, deeper, "inheritance", out=tmp_path / "i.svg")
     wanted = [inheritance(Recommender.load(one), one.name).rows for one in (run, deeper)]
@@ -123,6 +132,8 @@ def test_what_cannot_be_drawn_is_refused(run, graph_run, shop, tmp_path):
         ((graph_run, "gates", "-o", out), "has no gate: model 'graph-rank'"),
         ((graph_run, "layers", "-o", out), "config field 'layers' is"),
         ((graph_run, "inheritance", "-o", out), f"{graph_run}: model 'graph-rank' has no cascade"),
+        ((run, "curves", "--candidates", 7, "-o", out), "--candidates is for gates of runs"),
+        (("gates", "--csv", table, "--candidates", 7, "-o", out), "--candidates is for gates"),
         ((tmp_path, "curves", "-o", out), "is not a run"),
         (("hist", "--csv", table, "-o", out), "t.csv cannot be read"),
     ):

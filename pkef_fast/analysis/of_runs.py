@@ -72,7 +72,7 @@ def _gates(runs: Sequence[Run], device: Device, candidates: int) -> Table:
 def _groups(runs: Sequence[Run], device: Device) -> Table:
     """Figures of the users of each group by correlation; heads are presets, or other models."""
     rows, known = [], {}
-    for _, model, data in _loaded(runs, device):
+    for run, model, data in _loaded(runs, device):
         if id(data) not in known:
             known[id(data)] = data, user_groups.by_correlation(data)
         _, groups = known[id(data)]
@@ -80,6 +80,8 @@ def _groups(runs: Sequence[Run], device: Device) -> Table:
         seed = getattr(model.model.config, "seed", None)
         found = model.evaluate(data).protocols["paper"]
         rows += user_groups.rows_of(groups, found.test_users, gains(found.ranks, TOP), head, seed)
+        if not rows:
+            raise InputError(f"{run.path} has nothing to draw as groups; {groups.sentence()}")
     return Table(user_groups.COLUMNS, rows)
 
 

@@ -82,10 +82,10 @@ def fig6(found: Found) -> Figure:
             pair = [values[metric] for metric in METRICS]
             rows += user_groups.rows_of(groups, users, pair, head, task.seed)
     table = Table(user_groups.COLUMNS, rows)
-    text = (
-        "Test users in five groups of rising correlation of their behaviours, at equal activity. "
-        f"{selection(found)}"
-    )
+    what = "Test users in five groups of rising correlation of their behaviours, at equal activity."
+    if not groups.names:
+        what = f"Nothing is here, {groups.sentence()}"
+    text = f"{what} {selection(found)}"
     return Figure("Figure 6: heads by correlation of behaviours", table, text, "groups")
 
 

@@ -12,6 +12,7 @@ from commands import call, check_refusal, last_json
 from pkef_fast import Recommender
 from pkef_fast.analysis import user_groups
 from pkef_fast.compare.significance import paired
+from pkef_fast.data import generate
 from pkef_fast.data.dataset import Dataset
 from pkef_fast.device import device
 from pkef_fast.errors import InputError
@@ -205,6 +206,13 @@ def test_heads_by_groups_and_the_slope_over_them(store, data, monkeypatch):
     values = found.values(PKEF, "NDCG@10")
     low, high = (values[np.isin(data.test_users, one)] for one in groups_of(data).users)
     assert f"{high.mean() - low.mean():+.4f} ±" in text  # the slope between two groups
+
+
+def test_one_behavior_has_no_figure_6(tmp_path):
+    data = generate(40, 30, ("buy",), seed=5)
+    files, notes = figures.write("fig6", found_in(Store(tmp_path / "runs"), data), tmp_path)
+    assert ([one.name for one in files], notes) == (["fig6.csv", "fig6.md"], [])
+    assert "none, for there is one behaviour." in files[1].read_text(encoding="utf-8")
 
 
 def test_figures_of_models_and_their_pictures(store, data, monkeypatch, tmp_path):

@@ -139,8 +139,10 @@ def _print(found: dict[str, Table], data: Dataset) -> None:
     }
     print_table(["name", "run", "seed", "chosen by"], [[*key, *row] for key, row in listed.items()])
     for by, title in SECTIONS.items():
-        click.echo(f"\n{title}")
         table = found[by]
+        if not table.rows:
+            continue  # a note says why there are no such groups
+        click.echo(f"\n{title}")
         rows = [
             [*list(row.values())[:4], *(_figure(row, metric) for metric in METRICS)]
             for row in table.records()

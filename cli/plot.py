@@ -29,20 +29,30 @@ from .output import print_json
     help="The picture, .png or .svg; its CSV lies beside it [default: WHAT.png].",
 )
 @click.option("--csv", "table", type=click.Path(), help="Draw this CSV, and read no run.")
+@click.option(
+    "--candidates",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="For gates: over N random items of each test user, not over the held-out ones.",
+)
 @dataset_options(default=None)
 @device_option
 @threads_option
 @json_option
-def plot(runs, what, out, table, dataset, data_dir, behaviors, device, threads, as_json):
+def plot(
+    runs, what, out, table, candidates, dataset, data_dir, behaviors, device, threads, as_json
+):
     """Draw runs or tables as PNG or SVG for a paper's column.
 
     The table is written as CSV beside the picture, which is drawn from that alone: learning curves,
-    weights of gates, users by their number of interactions (hist, also of a --dataset), figures by
-    layers or by coefficients of runs that differ in them, by groups of users.
+    weights of gates, what behaviours inherit from those before them, users by their number of
+    interactions (hist, also of a --dataset), figures by layers or by coefficients of runs that
+    differ in them, by groups of users.
 
     \b
     pkef-fast plot runs/demo-official-1 curves -o curves.svg
     pkef-fast plot runs/official runs/mmoe runs/ple gates
+    pkef-fast plot runs/base runs/official inheritance
     pkef-fast plot hist --dataset taobao --data-dir DATA
     pkef-fast plot layers --csv fig4.csv -o fig4.png
     """
@@ -53,6 +63,8 @@ def plot(runs, what, out, table, dataset, data_dir, behaviors, device, threads, 
         raise InputError("wanted one of these to draw: runs, --csv FILE, or --dataset for hist.")
     if dataset is not None and what != "hist":
         raise InputError(f"--dataset is for hist; {what} needs runs, or --csv FILE.")
+    if candidates and (what != "gates" or not runs):
+        raise InputError("--candidates is for gates of runs.")
     import_matplotlib()  # before anything is computed
     set_threads(threads)
     if table is None:
@@ -61,7 +73,8 @@ def plot(runs, what, out, table, dataset, data_dir, behaviors, device, threads, 
         if dataset is not None:
             found = counts(load_dataset(dataset, data_dir=data_dir, behaviors=names(behaviors)))
         else:
-            found = table_of(what, [Run.open(run) for run in runs], make_device(device))
+            opened = [Run.open(run) for run in runs]
+            found = table_of(what, opened, make_device(device), candidates or 0)
         found.write(table)
     draw(what, Table.read(table, KINDS[what].columns), out)
     if as_json:

@@ -18,13 +18,19 @@ from ..errors import InputError
 from ..recommender import Recommender
 from ..report.table import Table
 
-COLUMNS = ("metric", "side", "row", "col", "mean", "std")
+COLUMNS = ("model", "metric", "side", "row", "col", "mean", "std")
 EMBEDDING = "embedding"  # column of source[k, 0]
 LEAST = 1e-300  # a length that is divided by; a row of zeros gives zeros
 
 
-def inheritance(model: Recommender) -> Table:
+def inheritance(model: Recommender, name: str | None = None) -> Table:
     """The three measures of a trained PKEF, by behaviours' names.
+
+    Parameters
+    ----------
+    model : Recommender
+    name : str, optional
+        What column `model` says; left out: the preset.
 
     Raises
     ------
@@ -36,6 +42,7 @@ def inheritance(model: Recommender) -> Table:
             f"model {model.model_name!r} has no cascade of behaviours to measure what one inherits "
             "from another; wanted pkef, such as its presets official and base."
         )
+    called = name or model.preset or model.model_name
     names, n_users = model.model.behaviors, model.model.n_users
     with model.device.active():
         whole = _on_host(model, None)
@@ -63,7 +70,7 @@ def inheritance(model: Recommender) -> Table:
             columns = (EMBEDDING, *names)
             found += [("source", name, columns[j], share) for j, share in enumerate(shares)]
         rows += [
-            (metric, side, row, col, float(values.mean()), float(values.std()))
+            (called, metric, side, row, col, float(values.mean()), float(values.std()))
             for metric, row, col, values in found
         ]
     return Table(COLUMNS, rows)

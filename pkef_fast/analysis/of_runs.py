@@ -12,14 +12,14 @@ from ..evaluate.figures import TOP, gains
 from ..recommender import Recommender
 from ..report.table import Table
 from ..store.runs import Run
-from . import sweeps, user_groups
+from . import behavior_inheritance, sweeps, user_groups
 from .curves import curves
 from .gates import COLUMNS, gates
 from .interaction_counts import counts
 
 
-def table_of(kind: str, runs: Sequence[Run], device: Device) -> Table:
-    """What `report.drawing` draws as curves, gates, groups, hist, layers or coefficients.
+def table_of(kind: str, runs: Sequence[Run], device: Device, candidates: int = 0) -> Table:
+    """What `report.drawing` draws as one of its kinds; `candidates` are those of `gates`.
 
     Raises
     ------
@@ -31,9 +31,11 @@ def table_of(kind: str, runs: Sequence[Run], device: Device) -> Table:
     if kind == "hist":
         return _hist(runs)
     if kind == "gates":
-        return _gates(runs, device)
+        return _gates(runs, device, candidates)
     if kind == "groups":
         return _groups(runs, device)
+    if kind == "inheritance":
+        return _inheritance(runs, device)
     trials = [
         sweeps.Trial(str(run.path), model.model.config, model.evaluate(data).metrics)
         for run, model, data in _loaded(runs, device)
@@ -54,10 +56,10 @@ def _hist(runs: Sequence[Run]) -> Table:
     return counts(data)
 
 
-def _gates(runs: Sequence[Run], device: Device) -> Table:
+def _gates(runs: Sequence[Run], device: Device, candidates: int) -> Table:
     rows = []
     for run, model, data in _loaded(runs, device):
-        found = gates(model, data, name=run.path.name)
+        found = gates(model, data, name=run.path.name, candidates=candidates)
         if found is None:
             raise InputError(
                 f"{run.path} has no gate: model {model.model_name!r}, preset {model.preset!r}; "
@@ -70,7 +72,7 @@ def _gates(runs: Sequence[Run], device: Device) -> Table:
 def _groups(runs: Sequence[Run], device: Device) -> Table:
     """Figures of the users of each group by correlation; heads are presets, or other models."""
     rows, known = [], {}
-    for _, model, data in _loaded(runs, device):
+    for run, model, data in _loaded(runs, device):
         if id(data) not in known:
             known[id(data)] = data, user_groups.by_correlation(data)
         _, groups = known[id(data)]
@@ -78,7 +80,20 @@ def _groups(runs: Sequence[Run], device: Device) -> Table:
         seed = getattr(model.model.config, "seed", None)
         found = model.evaluate(data).protocols["paper"]
         rows += user_groups.rows_of(groups, found.test_users, gains(found.ranks, TOP), head, seed)
+        if not rows:
+            raise InputError(f"{run.path} has nothing to draw as groups; {groups.sentence()}")
     return Table(user_groups.COLUMNS, rows)
+
+
+def _inheritance(runs: Sequence[Run], device: Device) -> Table:
+    rows = []
+    for run in runs:
+        model = Recommender.load(run.path, device)
+        try:
+            rows += behavior_inheritance.inheritance(model, name=run.path.name).rows
+        except InputError as error:
+            raise InputError(f"{run.path}: {error}") from error
+    return Table(behavior_inheritance.COLUMNS, rows)
 
 
 def _loaded(runs: Sequence[Run], device: Device) -> Iterator[tuple[Run, Recommender, Dataset]]:

@@ -115,7 +115,8 @@ def by_correlation(dataset: Dataset, centred: bool = True) -> Groups:
     1. The correlation ρ of two behaviours of a user is Pearson's, of their 0/1 rows over all items;
        it is undefined where a row is empty or full.
     2. A user's ρ is the mean over the pairs of behaviours that have one, in the train data alone;
-       users without any are left out.
+       users without any are left out. Where nobody has one, as with a single behaviour, there are
+       no groups.
     3. Test users, sorted by (ρ, number), are cut into five consecutive groups of equal size.
     4. Each group keeps the largest part of it whose mean number of interactions is on the near
        side of a common mean: its least active users where the group's mean is above, its most
@@ -142,7 +143,7 @@ def by_correlation(dataset: Dataset, centred: bool = True) -> Groups:
     defined = ~np.isnan(rho[test])
     users = test[defined]
     users = users[np.argsort(rho[users], kind="stable")]
-    fifths = np.array_split(users, GROUPS)
+    fifths = np.array_split(users, GROUPS) if len(users) else []
     count = activity(dataset)
     mean, parts = at_equal_mean(fifths, count)
     names, rows = [], []
@@ -163,7 +164,7 @@ def by_correlation(dataset: Dataset, centred: bool = True) -> Groups:
         "mean": mean,
     }
     facts["edges"] += [float(rho[users[-1]])] if len(users) else []
-    facts["sentence"] = _said(facts, rows)
+    facts["sentence"] = _said(facts, rows, len(dataset.behaviors))
     return Groups(tuple(names), [np.sort(part) for part in parts], Table(columns, rows), facts)
 
 
@@ -246,12 +247,14 @@ def _kept(group: Array, count: Array, means: Array) -> Array:
     )
 
 
-def _said(facts: dict[str, Any], rows: Sequence[tuple]) -> str:
+def _said(facts: dict[str, Any], rows: Sequence[tuple], behaviors: int) -> str:
     kind = "correlation" if facts["centred"] else "cosine"
+    if behaviors == 1:
+        return f"{kind} groups: none, for there is one behaviour."
     used = facts["users"] - facts["left_out"]
     text = f"{kind} groups: {used} test users, {facts['left_out']} left out (no pair of behaviours)"
     if facts["rho"] is None:
-        return f"{text}."
+        return f"{text}; so there are no groups."
     pairs = ", ".join(
         f"{name} {'none' if mean is None else f'{mean:.3f}'}"
         for name, mean in facts["pairs"].items()

@@ -66,7 +66,8 @@ def compare(
         runs : a row a run and protocol: name, run, seed, chosen, protocol, HR@10, NDCG@10;
         protocol, activity, correlation : a row a part of the held-out pairs and a pool: figures
         (means over seeds), standard deviations over seeds (None of a single one), and 95 %
-        intervals over users; groups of users are those of the paper's protocol;
+        intervals over users; groups of users are those of the paper's protocol, and there are none
+        by correlation where no user has any, as with a single behaviour;
         differences : a − b of each metric in each part, with a 95 % interval over users, p of the
         randomisation test, and p adjusted for all tests of the table by Holm's method;
         activity_groups, correlation_groups : what holds the groups together;

@@ -7,10 +7,21 @@
 """
 
 from .dataset import Csr, Dataset
+from .in_memory import from_events, from_frame
 from .known import DATASETS
 from .native import save_native
 from .registry import load_dataset
 from .summary import summary
 from .synthetic import generate
 
-__all__ = ["DATASETS", "Csr", "Dataset", "generate", "load_dataset", "save_native", "summary"]
+__all__ = [
+    "DATASETS",
+    "Csr",
+    "Dataset",
+    "from_events",
+    "from_frame",
+    "generate",
+    "load_dataset",
+    "save_native",
+    "summary",
+]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -73,6 +73,10 @@ class Dataset:
     times: tuple[Array | None, ...] | None = None
     reading: dict = field(default_factory=dict)
 
+    # `in_memory` says what they take.
+    from_frame: ClassVar[Callable[..., Dataset]]
+    from_events: ClassVar[Callable[..., Dataset]]
+
     def __post_init__(self):
         if self.times is None:
             return
@@ -82,69 +86,6 @@ class Dataset:
         for csr, one in zip(self.interactions, self.times, strict=True):
             if one is not None and one.shape != csr.indices.shape:
                 raise ValueError(f"{one.shape} times for {csr.indices.shape} interactions")
-
-    @classmethod
-    def from_frame(
-        cls,
-        frame: Any,
-        name: str = "frame",
-        behaviors: Sequence[str] | None = None,
-        **options: Any,
-    ) -> Dataset:
-        """The data set of a table in memory, a row an interaction.
-
-        Parameters
-        ----------
-        frame : pandas or polars DataFrame, or anything with the Arrow interface
-        name : str
-        behaviors : sequence of str, optional
-            Upstream first, the target last.
-        **options
-            Of a table, as `load_dataset` has them: columns, split, rename_behaviors, …
-
-        Raises
-        ------
-        InputError
-            When it cannot be read, with the row and column where it is one.
-
-        Examples
-        --------
-        >>> frame = {"user": [1, 1, 2], "item": ["a", "b", "a"], "event": ["view", "buy", "buy"]}
-        >>> data = Dataset.from_frame(frame, split="none")
-        >>> data.counts(), data.item_ids.tolist()
-        ({'view': 1, 'buy': 2}, ['a', 'b'])
-        """
-        from . import tables  # which makes data sets
-
-        return tables.of_frame(frame, name, behaviors, tables.TableOptions(**options))
-
-    @classmethod
-    def from_events(
-        cls,
-        users: Any,
-        items: Any,
-        behaviors: Any,
-        times: Any = None,
-        *,
-        name: str = "events",
-        order: Sequence[str] | None = None,
-        **options: Any,
-    ) -> Dataset:
-        """The data set of events: users, items, behaviours (E,) each, and perhaps times (E,).
-
-        `behaviors` may be one name, which all events then have; `order`: the behaviours to use,
-        upstream first, the target last. Ids may be numbers or text; `options` as of `from_frame`.
-
-        Examples
-        --------
-        >>> Dataset.from_events([1, 1, 2], [5, 6, 5], "buy", split="none").counts()
-        {'buy': 3}
-        """
-        columns = {"user": users, "item": items, "behavior": behaviors, "time": times}
-        if isinstance(behaviors, str):
-            columns["behavior"] = [behaviors] * len(users)
-        columns = {role: one for role, one in columns.items() if one is not None}
-        return cls.from_frame(columns, name, order, **options)
 
     @property
     def target(self) -> str:

@@ -253,6 +253,114 @@ def coefficients(figure: Figure, table: Table) -> str:
     return f"NDCG@10 by the weights l1 and l2 of the first two behaviours; best at ({best})."
 
 
+def inheritance(figure: Figure, table: Table) -> str:
+    """For users and items of each model: cosines of the behaviours' tables as a map, and below it
+    what each table is made of, as a bar, with a mark at the share that was handed down to it.
+    """
+    found = {
+        tuple(one[name] for name in ("model", "side", "metric", "row", "col")): one
+        for one in table.records()
+        if one["metric"] in ("cos", "inherit", "source")
+    }
+    if not found:
+        raise InputError(
+            "there is nothing to draw as inheritance: no metric is cos, inherit or source."
+        )
+    models, sides, _, behaviors, _ = (_distinct(each) for each in zip(*found, strict=True))
+    sources = _distinct(col for *_, metric, _, col in found if metric == "source")
+    map_height, bars_height = 0.3 + 0.2 * len(behaviors), 0.35 + 0.17 * len(behaviors)
+    figure.set_size_inches(WIDTH, 0.2 + len(models) * (0.75 + map_height + bars_height))
+    axes = figure.subplots(
+        2 * len(models),
+        len(sides),
+        sharey=True,
+        squeeze=False,
+        height_ratios=(map_height, bars_height) * len(models),
+    )
+    lowest = min([0.0, *(one["mean"] for key, one in found.items() if key[2] == "cos")])
+    for n, model in enumerate(models):
+        maps, bars = axes[2 * n : 2 * n + 2]
+        maps[0].set_title(_short(model), loc="left")
+        for side, upper, lower in zip(sides, maps, bars, strict=True):
+            own = {key[2:]: one for key, one in found.items() if key[:2] == (model, side)}
+            _cosines(upper, own, behaviors, lowest)
+            _shares(lower, own, behaviors, sources)
+            upper.set_xlabel(f"cosine, {side}s")
+            lower.set_xlabel(f"share, {side}s")
+    _legend(figure, axes.flat)
+    return (
+        "Cosines of the behaviours' tables, the share of a table that each graph's messages make, "
+        f"and the share that is handed down, of {_listed(f'{side}s' for side in sides)}: "
+        f"{_listed(models)}."
+    )
+
+
+def _cosines(axes: Axes, own: dict[tuple, dict], behaviors: Sequence[str], lowest: float) -> None:
+    values = np.array(
+        [[own.get(("cos", a, b), {}).get("mean", np.nan) for b in behaviors] for a in behaviors]
+    )
+    edges = _edges(len(behaviors))
+    shown = np.ma.masked_invalid(values)
+    mesh = axes.pcolormesh(edges, edges, shown, cmap="viridis", vmin=lowest, vmax=1)
+    for (y, x), value in np.ndenumerate(values):
+        if _is_there(value):
+            bright = mesh.norm(value) > 0.6
+            look = {"color": "black" if bright else "white", "fontsize": 7}
+            axes.text(x, y, f"{value:.2f}", ha="center", va="center", **look)
+    axes.set_xticks(range(len(behaviors)), behaviors)
+    _rows(axes, behaviors)
+    axes.tick_params(axis="x", length=0)
+    axes.grid(visible=False)
+
+
+def _shares(
+    axes: Axes, own: dict[tuple, dict], behaviors: Sequence[str], sources: Sequence[str]
+) -> None:
+    start = np.zeros(len(behaviors))
+    for n, source in enumerate(sources):
+        sizes = [own.get(("source", one, source), {}).get("mean", 0.0) for one in behaviors]
+        axes.barh(
+            range(len(behaviors)),
+            sizes,
+            left=start,
+            height=0.75,
+            color=COLORS[n % len(COLORS)],
+            hatch=HATCHES[n % len(HATCHES)],
+            edgecolor="white",
+            label=source,
+        )
+        start = start + sizes
+    handed = [
+        (y, own["inherit", one, None])
+        for y, one in enumerate(behaviors)
+        if ("inherit", one, None) in own
+    ]
+    if handed:
+        axes.errorbar(
+            [one["mean"] for _, one in handed],
+            [y for y, _ in handed],
+            xerr=[one["std"] for _, one in handed],
+            fmt="D",
+            color="black",
+            markeredgecolor="white",
+            markersize=5,
+            elinewidth=0.8,
+            capsize=1.5,
+            label="handed down",
+        )
+    axes.set_xlim(0, 1.08)  # what is handed down is often almost all: its mark stays whole
+    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    _rows(axes, behaviors)
+    axes.grid(axis="y", visible=False)
+
+
+def _rows(axes: Axes, names: Sequence[str]) -> None:
+    """A row a name, from the top down."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+
+
 def _over_seeds(table: Table, keys: Sequence[str], column: str) -> dict[tuple, float]:
     """The mean of a column over all rows with the same keys."""
     found = defaultdict(list)

@@ -80,6 +80,20 @@ KINDS = {
         {"behavior": str, "bin_lo": float, "bin_hi": float, "users": int},
         charts.hist,
     ),
+    "inheritance": Kind(
+        "What behaviours inherit",
+        {
+            "model": str,
+            "metric": str,
+            "side": str,
+            "row": str,
+            "col": str,
+            "mean": float,
+            "std": float,
+        },
+        charts.inheritance,
+        ("col",),
+    ),
     "layers": Kind(
         "Layers of the behaviours",
         {"lv": int, "lc": int, "lb": int, "seed": int, "hr": float, "ndcg": float},
@@ -125,7 +139,7 @@ def draw(kind: str, table: Table, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    kind : {"curves", "gates", "groups", "hist", "layers", "coefficients"}
+    kind : {"curves", "gates", "groups", "hist", "inheritance", "layers", "coefficients"}
     table : Table
         With the columns of `KINDS[kind]`.
     path : path

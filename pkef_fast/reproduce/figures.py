@@ -30,12 +30,12 @@ FORMATS = ("svg", "png")
 
 
 class Figure(NamedTuple):
-    """What a figure shows, as its CSV, and in words; `kind`: of `report.drawing`, if it has one."""
+    """What a figure shows, as its CSV, and in words; `kind`: of `report.drawing`."""
 
     title: str
     table: Table
     text: str
-    kind: str | None = None
+    kind: str
 
 
 def fig1(found: Found) -> Figure:
@@ -51,7 +51,7 @@ def fig2(found: Found) -> Figure:
         return inheritance(found.store.model(task, found.device))
 
     table, text = _looked_into(INHERITING, found, one)
-    return Figure("Figure 2: what a behaviour inherits", table, text)
+    return Figure("Figure 2: what a behaviour inherits", table, text, "inheritance")
 
 
 def fig4(found: Found) -> Figure:
@@ -82,10 +82,10 @@ def fig6(found: Found) -> Figure:
             pair = [values[metric] for metric in METRICS]
             rows += user_groups.rows_of(groups, users, pair, head, task.seed)
     table = Table(user_groups.COLUMNS, rows)
-    text = (
-        "Test users in five groups of rising correlation of their behaviours, at equal activity. "
-        f"{selection(found)}"
-    )
+    what = "Test users in five groups of rising correlation of their behaviours, at equal activity."
+    if not groups.names:
+        what = f"Nothing is here, {groups.sentence()}"
+    text = f"{what} {selection(found)}"
     return Figure("Figure 6: heads by correlation of behaviours", table, text, "groups")
 
 
@@ -108,7 +108,7 @@ def write(name: str, found: Found, folder: Path) -> tuple[list[Path], list[str]]
     files, notes = [folder / f"{name}.csv"], []
     made.table.write(files[0])
     lines = [f"# {made.title}, {found.data.name}", "", made.text]
-    if made.kind and made.table.rows:
+    if made.table.rows:
         drawn, notes = _draw(made, name, folder)
         files += drawn
         lines += ["", *(f"![{made.title}]({one.name})" for one in drawn[:1])]

@@ -4,6 +4,9 @@ f of an item is compared with f of the user's average candidate, whose features 
 the user's candidates. The three groups of features share the difference by their Shapley values:
 the mean, over the six orders in which the groups can go from average to the item's own, of what
 each step adds. So the three numbers sum to the difference exactly, whatever the form of f.
+
+f is learned, so few sales may speak for an item: the words of a reason are chosen by what is known
+of the item, never by the sign of its share alone.
 """
 
 from __future__ import annotations
@@ -19,10 +22,12 @@ from ..data.dataset import Array, Dataset
 from ..data.ids import Ids
 from ..errors import InputError
 from ..evaluate.rankers import Ranker
+from ..kernels.candidates import EPSILON
 from .funnel import FUNNEL, GROUPS, POPULARITY, TASTE
 from .reranker import Reranked
 
 NAMES = {TASTE: "taste", FUNNEL: "own funnel", POPULARITY: "popularity"}
+LEAST = 0.005  # of all that speaks for or against: less would be shown as 0 %, or is rounding
 
 
 class Reason(NamedTuple):
@@ -41,6 +46,15 @@ class Reason(NamedTuple):
     popularity: float
     touched: tuple[str, ...]
     text: str
+
+
+class _Known(NamedTuple):
+    """What the words about an item must agree with."""
+
+    touched: tuple[str, ...]
+    alike: bool  # whether anybody did something with it and with an own item of the user
+    sold: int
+    usual: float  # median of `sold` over the user's candidates
 
 
 def explained(
@@ -69,7 +83,9 @@ def reasons(ranker: Reranked, user: int, items: Array) -> list[Reason]:
     place_of = {int(item): place for place, item in enumerate(found.items)}
     places = [place_of.get(int(item), -1) for item in items]
     shares = _shares(ranker, found.features, [place for place in places if place >= 0])
-    bought = np.bincount(data.interactions[-1].indices, minlength=data.n_items)
+    sold = np.bincount(data.interactions[-1].indices, minlength=data.n_items)
+    usual = float(np.median(sold[found.items])) if len(found.items) else 0.0
+    near = [n for n, one in enumerate(ranker.source.columns) if one.name in ("nearest", "soonest")]
     result = []
     for item, place in zip(items, places, strict=True):
         touched = tuple(
@@ -82,7 +98,9 @@ def reasons(ranker: Reranked, user: int, items: Array) -> list[Reason]:
             result.append(Reason(0.0, 0.0, 0.0, touched, text))
             continue
         parts = dict(zip(GROUPS, shares.pop(0), strict=True))
-        text = _text(parts, touched, int(bought[item]), data)
+        # A sum of 0 stands as log ε, one that is not as much more.
+        alike = bool(np.any(found.features[place, near] > np.log(2 * EPSILON)))
+        text = _text(parts, _Known(touched, alike, int(sold[item]), usual), data)
         result.append(Reason(*(parts[group] for group in GROUPS), touched, text))
     return result
 
@@ -111,36 +129,55 @@ def _shares(ranker: Reranked, features: Array, places: list[int]) -> list[list[f
     return (result / math.factorial(len(GROUPS))).tolist()
 
 
-def _text(parts: dict[str, float], touched: tuple[str, ...], bought: int, data: Dataset) -> str:
+def _text(parts: dict[str, float], known: _Known, data: Dataset) -> str:
     """The sentence: what speaks for the item in shares of a hundred, then what against it."""
-    many = f"{bought} customer{'' if bought == 1 else 's'} had a {data.target} of it"
-    timed = data.times is not None
-    words = {
-        (TASTE, True): "customers who do alike things go for it"
-        + (", or take it in the same visit" if timed else ""),
-        (TASTE, False): "it is not close to what this customer does",
-        (FUNNEL, True): f"the customer has it in {' and '.join(touched)}"
-        if touched
-        else "the customer has little else in hand",
-        (FUNNEL, False): f"what the customer has in {' and '.join(touched)} is often left there"
-        if touched
-        else "the customer has not touched it",
-        (POPULARITY, True): (
-            f"it sells well{' or was looked at just then' if timed else ''}, {many}"
-        ),
-        (POPULARITY, False): (
-            f"it sells less than others{' or at other times' if timed else ''}, {many}"
-        ),
-    }
     total = sum(value for value in parts.values() if value > 0)
+    least = LEAST * sum(map(abs, parts.values()))
     order = sorted(parts, key=lambda group: -parts[group])
     good = [
-        f"{NAMES[group]} {parts[group] / total:.0%} ({words[group, True]})"
+        f"{NAMES[group]} {parts[group] / total:.0%} ({_words(group, True, known, data)})"
         for group in order
-        if parts[group] > 0
+        if parts[group] > least
     ]
     bad = [
-        f"{NAMES[group]} ({words[group, False]})" for group in reversed(order) if parts[group] < 0
+        f"{NAMES[group]} ({_words(group, False, known, data)})"
+        for group in reversed(order)
+        if parts[group] < -least
     ]
     text = ", ".join(good) if good else "nothing speaks for it"
     return text + (f"; against it: {', '.join(bad)}" if bad else "")
+
+
+def _words(group: str, good: bool, known: _Known, data: Dataset) -> str:
+    """What a group says for an item, or against it."""
+    timed = data.times is not None
+    if group == TASTE:
+        if not good:
+            return "it is not close to what this customer does"
+        if not known.alike:
+            return "it is close to what this customer does"
+        visit = ", or take it in the same visit" if timed else ""
+        return f"customers who do alike things go for it{visit}"
+    if group == FUNNEL:
+        if not known.touched:
+            return "the customer has not touched it"
+        behaviors = " and ".join(known.touched)
+        if good:
+            return f"the customer has it in {behaviors}"
+        return f"what the customer has in {behaviors} is often left there"
+    if good and known.sold > known.usual:
+        words = "it sells more than most others" + (" or was looked at just then" if timed else "")
+    elif not good and known.sold < known.usual:
+        words = "it sells less than most others" + (" or at other times" if timed else "")
+    else:
+        words = "what all customers do with it" + (", and when" if timed else "")
+    return f"{words}, {_customers(known.sold)} had a {data.target} of it"
+
+
+def _customers(count: int) -> str:
+    """How many.
+
+    >>> _customers(0), _customers(1), _customers(2)
+    ('no customer', '1 customer', '2 customers')
+    """
+    return f"{count or 'no'} customer{'s' if count > 1 else ''}"

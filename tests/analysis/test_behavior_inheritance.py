@@ -59,7 +59,8 @@ def test_measures_are_those_of_the_cascade(data, preset):
     model = Recommender("pkef", preset, **SMALL).fit(data)
     table = inheritance(model)
     assert table.columns == COLUMNS
-    found = {row[:4]: row[4:] for row in table.rows}
+    assert set(table.column("model")) == {preset}
+    found = {row[1:5]: row[5:] for row in table.rows}
     assert len(found) == len(table.rows) == 2 * (9 + 2 + 2 + 3 + 4)
     whole = cascade(model, data, {0, 1, 2})
     alone = {j: cascade(model, data, {j} - {-1}) for j in (-1, 0, 1, 2)}
@@ -105,8 +106,8 @@ def test_devices_agree(data, monkeypatch):
     model = Recommender("pkef", "official", **SMALL).fit(data)
     other = Recommender("pkef", "official", emulated(), **{**SMALL, "epochs": 0}).fit(data)
     other.model.start_from(model.model.stored())
-    wanted, found = inheritance(model), inheritance(other)
-    assert [row[:4] for row in found.rows] == [row[:4] for row in wanted.rows]
+    wanted, found = inheritance(model, "one"), inheritance(other, "one")
+    assert [row[:5] for row in found.rows] == [("one", *row[1:5]) for row in wanted.rows]
     for name in ("mean", "std"):
         np.testing.assert_allclose(found.column(name), wanted.column(name), atol=1e-9)
 

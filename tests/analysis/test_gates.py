@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from forms import emulated
 
 from pkef_fast import InputError, Recommender, load_dataset
 from pkef_fast.analysis import gates as module
-from pkef_fast.analysis.gates import COLUMNS, gates
+from pkef_fast.analysis.gates import COLUMNS, gates, random_candidates
 from pkef_fast.data import generate
 
 NAMES = ("view", "cart", "buy")
@@ -109,6 +111,51 @@ def test_gates_are_those_of_each_held_out_pair(data, preset, changes, brute, nam
     scores = scale * (np.sum(weights * experts, axis=1) + offset)
     ranked = model.ranker().scores(data.test_users)[np.arange(len(pairs)), data.test_items]
     np.testing.assert_allclose(scores, ranked, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("preset", "brute"), [("official", pme), ("mmoe", mixed)])
+def test_gates_over_random_candidates_are_those_of_each_of_them(data, preset, brute):
+    model = trained(data, preset)
+    pairs = list(zip(*random_candidates(data, 6, 3), strict=True))
+    weights, experts = (np.array(x) for x in zip(*(brute(model, *p) for p in pairs), strict=True))
+    found = gates(model, data, candidates=6, seed=3)
+    for one in found.records():
+        g, q = weights[:, one["slot"]], experts[:, one["slot"]]
+        assert one["mean"] == pytest.approx(g.mean(), rel=1e-9)
+        assert one["mean_term"] == pytest.approx(np.abs(g * q).mean(), rel=1e-6)
+    assert found == gates(model, data, candidates=6, seed=3)
+    others = (gates(model, data, candidates=6, seed=4), gates(model, data))
+    assert all(found.column("mean") != one.column("mean") for one in others)
+
+
+def test_candidates_are_different_items_that_are_not_bought(data):
+    users, items = random_candidates(data, 5, 0)
+    assert np.array_equal(users, np.repeat(np.unique(data.test_users), 5))
+    bought = data.interactions[-1]
+    drawn = np.zeros(data.n_items, int)
+    for user in np.unique(users):
+        own = items[users == user]
+        assert len(set(own.tolist())) == 5
+        assert not set(own.tolist()) & set(
+            bought.indices[bought.indptr[user] : bought.indptr[user + 1]].tolist()
+        )
+        drawn[own] += 1
+    assert drawn.all()
+    again = random_candidates(data, 5, 0)
+    assert np.array_equal(items, again[1])
+    assert not np.array_equal(items, random_candidates(data, 5, 1)[1])
+    # The held-out item is one of those that can be drawn; where there are fewer, all are.
+    users, items = random_candidates(data, 99, 0)
+    assert len(users) == sum(20 - np.diff(bought.indptr)[np.unique(data.test_users)])
+    pairs = set(zip(users.tolist(), items.tolist(), strict=True))
+    assert set(zip(data.test_users.tolist(), data.test_items.tolist(), strict=True)) <= pairs
+    nobody = replace(data, test_users=data.test_users[:0], test_items=data.test_items[:0])
+    assert [len(one) for one in random_candidates(nobody, 5, 0)] == [0, 0]
+
+
+def test_a_number_of_candidates_that_cannot_be_is_refused(data):
+    with pytest.raises(InputError, match="candidates cannot be -1"):
+        gates(trained(data, "mmoe"), data, candidates=-1)
 
 
 def test_pairs_are_weighed_in_pieces(data, monkeypatch):

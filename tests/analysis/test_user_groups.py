@@ -174,16 +174,17 @@ def test_activity_by_hand():
     assert found.names[0] == "1 (1 to 2 interactions)"
     correlated = by_correlation(data)  # nobody has bought anything
     assert correlated.facts["left_out"] == 6
-    assert [len(one) for one in correlated.users] == [0] * 5
-    assert correlated.table.rows[0][:6] == (1, None, None, None, 0, None)
+    assert (correlated.names, correlated.users, correlated.table.rows) == ((), [], [])
     assert "0 test users, 6 left out" in correlated.sentence()
+    assert correlated.sentence().endswith("; so there are no groups.")
 
 
 def test_one_behavior_has_no_correlation():
     data = generate(30, 20, ("buy",), seed=1)
     found = by_correlation(data)
     assert found.facts["left_out"] == len(np.unique(data.test_users)) > 0
-    assert [len(one) for one in found.users] == [0] * 5
+    assert (found.names, found.users, found.table.rows) == ((), [], [])
+    assert found.sentence() == "correlation groups: none, for there is one behaviour."
 
 
 def test_taobao(real_data):

@@ -119,6 +119,29 @@ def test_groups_by_correlation_and_run(tables, run, shop, tmp_path):
     assert len(found["groups"]) == 5 * 3
 
 
+def test_one_behavior_has_no_groups_by_correlation(tmp_path):
+    save_native(generate(n_users=50, n_items=40, behaviors=("buy",), seed=3), tmp_path / "shop")
+    runs = []
+    for name, words in (
+        ("graph", ("--model", "graph-rank")),
+        ("mf", ("--model", "mf-bpr", *QUICK)),
+    ):
+        runs.append(tmp_path / name)
+        call("train", "--dataset", tmp_path / "shop", "--out", runs[-1], *words)
+    found = last_json(call("compare", *runs, "--json"))
+    assert found["correlation"] == found["correlation_groups"] == found["groups"] == []
+    assert {row["by"] for row in found["differences"]} == {"protocol", "activity"}
+    note = "correlation groups: none, for there is one behaviour."
+    assert note in found["notes"]
+    text = call("compare", *runs).stdout
+    assert "by train interactions" in text
+    assert [line for line in text.splitlines() if "correlation" in line] == [note]
+    assert "nobody" not in text
+    out = tmp_path / "groups.svg"
+    words = ["graph has nothing to draw as groups; correlation groups: none"]
+    check_refusal(call("plot", *runs, "groups", "-o", out, code=2), words)
+
+
 def test_csv_and_text_say_the_same(tables):
     found, folder, text = tables
     assert {path.stem for path in folder.iterdir()} == set(found) - {"data", "fingerprint"}

@@ -9,6 +9,7 @@ from commands import QUICK, call, check_refusal, last_json
 pytest.importorskip("matplotlib", reason="pictures need the extra plot")
 
 from pkef_fast import Recommender, load_dataset
+from pkef_fast.analysis.behavior_inheritance import inheritance
 from pkef_fast.analysis.curves import curves
 from pkef_fast.analysis.gates import gates
 from pkef_fast.analysis.interaction_counts import counts
@@ -50,6 +51,21 @@ def test_gates(run, deeper, shop, tmp_path):
     found = plotted(run, deeper, "gates", out=tmp_path / "g.png")
     data = load_dataset(shop)
     wanted = [gates(Recommender.load(one), data, one.name).rows for one in (run, deeper)]
+    assert found.rows == wanted[0] + wanted[1]
+
+
+def test_gates_over_random_candidates(run, shop, tmp_path):
+    out = tmp_path / "g.png"
+    call("plot", run, "gates", "--candidates", 7, "-o", out)
+    found = Table.read(out.with_suffix(".csv"), KINDS["gates"].columns)
+    data, model = load_dataset(shop), Recommender.load(run)
+    assert found.rows == gates(model, data, "run", candidates=7).rows
+    assert found.rows != gates(model, data, "run").rows
+
+
+def test_inheritance(run, deeper, tmp_path):
+    found = plotted(run, deeper, "inheritance", out=tmp_path / "i.svg")
+    wanted = [inheritance(Recommender.load(one), one.name).rows for one in (run, deeper)]
     assert found.rows == wanted[0] + wanted[1]
 
 
@@ -115,6 +131,9 @@ def test_what_cannot_be_drawn_is_refused(run, graph_run, shop, tmp_path):
         (("gates", "--dataset", shop, "-o", out), "--dataset is for hist"),
         ((graph_run, "gates", "-o", out), "has no gate: model 'graph-rank'"),
         ((graph_run, "layers", "-o", out), "config field 'layers' is"),
+        ((graph_run, "inheritance", "-o", out), f"{graph_run}: model 'graph-rank' has no cascade"),
+        ((run, "curves", "--candidates", 7, "-o", out), "--candidates is for gates of runs"),
+        (("gates", "--csv", table, "--candidates", 7, "-o", out), "--candidates is for gates"),
         ((tmp_path, "curves", "-o", out), "is not a run"),
         (("hist", "--csv", table, "-o", out), "t.csv cannot be read"),
     ):

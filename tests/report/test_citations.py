@@ -46,6 +46,18 @@ def test_bibtex_has_balanced_braces_and_one_field_a_line():
     assert "  author = {{The pkef-fast authors}}," in SOFTWARE.bibtex()
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_pages_and_doi_are_of_the_form_that_they_have(name):
+    """What they say can only be looked up: each was found in published lists of references."""
+    fields = PAPERS[name].fields
+    if "pages" in fields:
+        first, last = map(int, fields["pages"].split("--"))
+        assert 0 < first < last < first + 40
+    if "doi" in fields:
+        assert re.fullmatch(r"10\.(1145|1007|1109|1609)/\S+", fields["doi"])
+    assert fields.get("doi") or fields.get("eprint") or name == "mf-bpr"  # UAI 2009 has no DOI
+
+
 def test_what_is_cited_stands_once_in_order():
     found = references(["lightgcn", "pkef", "lightgcn"])
     assert found == [PAPERS["pkef"], PAPERS["lightgcn"], SOFTWARE]

@@ -13,7 +13,14 @@ import pytest
 pytest.importorskip("matplotlib", reason="pictures need the extra plot")
 
 from pkef_fast import InputError
-from pkef_fast.analysis import curves, gates, interaction_counts, sweeps
+from pkef_fast.analysis import (
+    behavior_inheritance,
+    curves,
+    gates,
+    interaction_counts,
+    sweeps,
+    user_groups,
+)
 from pkef_fast.data import generate
 from pkef_fast.report import charts
 from pkef_fast.report.drawing import KINDS, draw, figure_of
@@ -74,11 +81,36 @@ COEFFICIENTS = table(
     [(a / 6, b / 6, (6 - a - b) / 6, 1, 0.5, b / 10 - a / 9) for a in range(7) for b in range(6)],
 )
 COEFFICIENTS = table("coefficients", [row for row in COEFFICIENTS.rows if row[2] >= 0])
+COSINES = {("view", "cart"): 0.9, ("view", "buy"): -0.2, ("cart", "buy"): 0.5}
+SHARES = {"view": (0.6, 0.4), "cart": (0.3, 0.2, 0.5), "buy": (0.1, 0.2, 0.3, 0.4)}
+INHERITANCE = table(
+    "inheritance",
+    [
+        (model, metric, side, row, col, value * factor, 0.01)
+        for model, factor in (("base", 1.0), ("official", 0.5))
+        for side in ("user", "item")
+        for metric, row, col, value in [
+            *(
+                ("cos", a, b, 1.0 if a == b else COSINES.get((a, b), COSINES.get((b, a))))
+                for a in SHARES
+                for b in SHARES
+            ),
+            ("inherit", "cart", None, 0.8),
+            ("inherit", "buy", None, 0.7),
+            *(
+                ("source", name, col, value)
+                for name, shares in SHARES.items()
+                for col, value in zip(("embedding", *SHARES), shares, strict=False)
+            ),
+        ]
+    ],
+)
 TABLES = {
     "curves": CURVES,
     "gates": GATES,
     "groups": GROUPS,
     "hist": HIST,
+    "inheritance": INHERITANCE,
     "layers": LAYERS,
     "coefficients": COEFFICIENTS,
 }
@@ -102,7 +134,9 @@ def test_tables_of_analyses_can_be_drawn():
     for kind, columns in (
         ("curves", curves.COLUMNS),
         ("gates", gates.COLUMNS),
+        ("groups", user_groups.COLUMNS),
         ("hist", interaction_counts.COUNTS),
+        ("inheritance", behavior_inheritance.COLUMNS),
         ("layers", sweeps.LAYERS),
         ("coefficients", sweeps.COEFFICIENTS),
     ):
@@ -163,6 +197,55 @@ def test_hist_is_a_line_a_behaviour():
     np.testing.assert_array_equal(found["view"], ([0, 1, 2], [3, 5, 1]))
     np.testing.assert_array_equal(found["buy"], ([0, 1, 2], [9, 0, 0]))
     assert [one.get_text() for one in axes.get_xticklabels()] == ["0", "1–4", "5+"]
+
+
+def test_inheritance_is_a_map_and_bars_of_each_model_and_side():
+    figure, words = figure_of("inheritance", INHERITANCE)
+    names = list(SHARES)
+    assert [one.get_xlabel() for one in figure.axes] == [
+        "cosine, users",
+        "cosine, items",
+        "share, users",
+        "share, items",
+    ] * 2
+    assert [one.get_title(loc="left") for one in figure.axes[::4]] == ["base", "official"]
+    for n, axes in enumerate(figure.axes):
+        factor = (1.0, 0.5)[n // 4]
+        if n % 2 == 0:  # the right ones have the same rows
+            assert [one.get_text() for one in axes.get_yticklabels()] == names
+        assert axes.yaxis_inverted()  # from the top down, as in the table
+        if n % 4 < 2:
+            (mesh,) = (one for one in axes.collections if hasattr(one, "get_coordinates"))
+            wanted = np.array([[1, 0.9, -0.2], [0.9, 1, 0.5], [-0.2, 0.5, 1]]) * factor
+            np.testing.assert_allclose(mesh.get_array(), wanted)
+            assert (mesh.norm.vmin, mesh.norm.vmax) == (-0.2, 1)  # alike in all maps
+            said = {one.get_position(): one.get_text() for one in axes.texts}
+            assert said == {(x, y): f"{wanted[y, x]:.2f}" for x in range(3) for y in range(3)}
+            continue
+        for k, name in enumerate(names):
+            bars = [one[k] for one in axes.containers if hasattr(one, "patches")]
+            shares = np.zeros(4)
+            shares[: k + 2] = np.array(SHARES[name]) * factor
+            np.testing.assert_allclose([one.get_width() for one in bars], shares)
+            np.testing.assert_allclose(
+                [one.get_x() for one in bars], np.cumsum(shares) - shares, atol=1e-12
+            )
+        marks = next(one for one in axes.lines if one.get_marker() == "D")
+        np.testing.assert_allclose(
+            np.array(marks.get_data(), float), [[0.8 * factor, 0.7 * factor], [1, 2]]
+        )
+    legend = [one.get_text() for one in figure.legends[0].texts]
+    assert legend == ["embedding", *names, "handed down"]
+    assert words.endswith("of users and items: base and official.")
+
+
+def test_inheritance_of_one_behavior_or_of_some_measures_can_be_drawn():
+    rows = [("one", "cos", "user", "buy", "buy", 1.0, 0.0)]
+    figure, _ = figure_of("inheritance", table("inheritance", rows))
+    assert len(figure.axes) == 2
+    rows += [("one", "source", "user", "buy", "embedding", 0.3, 0.0)]
+    figure, _ = figure_of("inheritance", table("inheritance", rows))
+    assert [one.get_width() for one in figure.axes[1].patches] == [0.3]
 
 
 def test_layers_are_the_best_over_the_targets():
@@ -280,6 +363,12 @@ BAD = [
     ("hist", table("hist", [("buy", 0, 1, None)]), "x.svg", "row 1 .* it has no 'users'"),
     ("curves", table("curves", [("r", 1, "MRR", 1.0)]), "x.svg", "no metric is loss, HR@10"),
     ("layers", table("layers", [(1, 1, 1, 0, None, None)]), "x.png", "column 'hr' has no number"),
+    (
+        "inheritance",
+        table("inheritance", [("m", "sin", "user", "buy", "buy", 1.0, 0.0)]),
+        "x.svg",
+        "no metric is cos, inherit or source",
+    ),
 ]
 
 

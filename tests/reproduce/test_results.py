@@ -12,6 +12,7 @@ from commands import call, check_refusal, last_json
 from pkef_fast import Recommender
 from pkef_fast.analysis import user_groups
 from pkef_fast.compare.significance import Difference, paired
+from pkef_fast.data import generate
 from pkef_fast.data.dataset import Dataset
 from pkef_fast.device import device
 from pkef_fast.errors import InputError
@@ -298,6 +299,13 @@ def test_heads_by_groups_and_the_slope_over_them(store, data, monkeypatch):
     assert f"{high.mean() - low.mean():+.4f} ±" in text  # the slope between two groups
 
 
+def test_one_behavior_has_no_figure_6(tmp_path):
+    data = generate(40, 30, ("buy",), seed=5)
+    files, notes = figures.write("fig6", found_in(Store(tmp_path / "runs"), data), tmp_path)
+    assert ([one.name for one in files], notes) == (["fig6.csv", "fig6.md"], [])
+    assert "none, for there is one behaviour." in files[1].read_text(encoding="utf-8")
+
+
 def test_figures_of_models_and_their_pictures(store, data, monkeypatch, tmp_path):
     seen = []
 
@@ -343,10 +351,9 @@ def test_the_pictures_are_drawn_from_the_tables(store, data, tmp_path):
         assert notes == []
         made = make(found)
         assert made.table.rows
-        assert len(files) == 2 + 2 * (made.kind is not None)
+        assert len(files) == 4
         assert all(one.stat().st_size for one in files)
-        if made.kind:
-            assert list(of_kind(made.kind).columns) == list(made.table.columns)
+        assert list(of_kind(made.kind).columns) == list(made.table.columns)
 
 
 def test_equal_runs_give_equal_files(store, data, tmp_path):

@@ -48,8 +48,8 @@ def read(
     options = options or TableOptions()
     files = files_of(path)
     sources = [source_of(one.path, options.in_order, options.separator) for one in files]
-    rows = read_rows(sources, files, options)
     name = path.name.partition(".")[0] if path.is_file() else path.name
+    rows = read_rows(sources, files, options)
     return dataset_of(rows, name or "table", str(path), behaviors, options)
 
 

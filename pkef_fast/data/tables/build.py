@@ -50,7 +50,9 @@ def dataset_of(
     parts = (
         None if read.parts is None else {one: read.parts == one for one in np.unique(read.parts)}
     )
-    train = None if parts is None else parts.get(TRAIN, np.zeros(len(read.users), bool))
+    n_rows = len(read.users)
+    read.forget()
+    train = None if parts is None else parts.get(TRAIN, np.zeros(n_rows, bool))
     events = {one: found.events(at, train) for one, at in rows.items()}
     order_guessed = behaviors is None and len(rows) > 1
     behaviors, said = _chosen(behaviors, {one: len(e.users) for one, e in events.items()}, where)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import polars as pl
@@ -10,6 +10,7 @@ import polars as pl
 from ..dataset import Array
 
 MISSING = ("", "nan", "null", "none", "<na>", "nat")
+PIECE = 2**18  # cells that are worked on together: each step makes a copy
 _WHOLE = r"^-?(0|[1-9][0-9]{0,17})(\.0+)?$"  # within int64; 007 is text
 
 
@@ -29,11 +30,20 @@ def ids(cells: pl.Series) -> pl.Series:
         if (whole == whole.floor()).all() and (whole.abs() < 2**63).all():
             return cells.cast(pl.Int64)
         return cells.cast(pl.String)
-    texts = text(cells)
-    there = texts.drop_nulls()
-    if len(there) and there.str.contains(_WHOLE).all():
-        return texts.str.replace(r"\.0+$", "").cast(pl.Int64)
-    return texts
+    return _whole(cells) if cells.dtype == pl.String else _whole(text(cells))
+
+
+def _whole(cells: pl.Series) -> pl.Series:
+    """Text as Int64 where all of it, and some, are whole numbers; else as it is."""
+    numbers, any_there = [], False
+    for piece in _pieces(cells):
+        texts = _stripped(piece)
+        there = texts.drop_nulls()
+        any_there = any_there or len(there) > 0
+        if not there.str.contains(_WHOLE).all():
+            return text(cells)
+        numbers.append(texts.str.replace(r"\.0+$", "").cast(pl.Int64))
+    return pl.concat(numbers) if any_there else text(cells)
 
 
 def text(cells: pl.Series) -> pl.Series:
@@ -44,8 +54,24 @@ def text(cells: pl.Series) -> pl.Series:
             [None if one is None else one.decode("utf-8", "replace") for one in cells],
             pl.String,
         )
-    texts = cells.cast(pl.String).str.strip_chars()
+    if not len(cells):
+        return cells.cast(pl.String)
+    return pl.concat([_stripped(piece.cast(pl.String)) for piece in _pieces(cells)])
+
+
+def _pieces(cells: pl.Series) -> Iterator[pl.Series]:
+    return (cells.slice(start, PIECE) for start in range(0, len(cells), PIECE))
+
+
+def _stripped(cells: pl.Series) -> pl.Series:
+    texts = cells.str.strip_chars()
     return texts.set(texts.str.to_lowercase().is_in(MISSING), None)
+
+
+def named(names: pl.Series) -> pl.Series:
+    """Names as an Enum (E,), whose categories rise: a few bytes each, however long they are."""
+    names = names.cast(pl.String)
+    return names.cast(pl.Enum(names.drop_nulls().unique().sort()))
 
 
 def numbers(cells: pl.Series) -> pl.Series:
@@ -68,6 +94,9 @@ def coded(cells: pl.Series) -> tuple[Array, Sequence]:
             table[distinct - distinct[0]] = np.arange(len(distinct), dtype=np.int32)
             return table[values - distinct[0]], distinct
         return np.searchsorted(distinct, values).astype(np.int32), distinct
-    distinct = cells.unique().sort()
-    codes = cells.cast(pl.Enum(distinct)).to_physical().to_numpy().astype(np.int32)
-    return codes, distinct.to_list()
+    if not isinstance(cells.dtype, pl.Enum):
+        cells = named(cells)
+    codes, names = cells.to_physical().to_numpy(), cells.dtype.categories.to_list()
+    there = np.bincount(codes, minlength=len(names)) > 0  # rows may have been left out since
+    number = np.cumsum(there, dtype=np.int32) - np.int32(1)
+    return number[codes], [name for name, one in zip(names, there.tolist(), strict=True) if one]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ NEVER = "\x1e"  # a separator that no line has, so that a line is a cell
 QUOTE = '"'
 BOM = "\ufeff"
 LONGEST = 2**20  # bytes of a first line
+BLOCK = 2**22  # bytes that are looked at together
+WHITE = 80  # bytes of a line of blanks, at most
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def first_line(path: Path) -> str:
     try:
         with _opened(path) as file:
             raw = file.readline(LONGEST)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         said = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path} cannot be read: {said}; wanted a table.") from error
     try:
@@ -95,23 +98,14 @@ def cells_of(line: str, separator: str) -> list[str]:
 
 
 def looked_over(path: Path, separator: str, width: int) -> Lines:
-    """One pass over a file's lines."""
-    line = pl.col("line")
-    blank = line.is_null() | (line.str.strip_chars() == "")
-    plan = scan_lines(path).select(
-        blank=blank.fill_null(True),
-        cells=_cells(line, separator).cast(pl.UInt32).fill_null(0),
-        quotes=line.str.count_matches(QUOTE, literal=True).fill_null(0),
-    )
-    found = collected(plan, path)
-    blank = found["blank"].to_numpy()
-    odd = (found["cells"].to_numpy() != width) & ~blank
-    quotes = found["quotes"].to_numpy()
-    if separator == "\t" or len(separator) > 1 or separator == " " or not quotes.any():
-        return Lines(len(blank), blank, odd, False, 0)
+    """One pass over a file's lines, a few megabytes at a time."""
+    parts = [_part(block, separator, width) for block in _blocks(path)]
+    parts = parts or [(np.empty(0, bool), np.empty(0, bool), np.empty(0, np.int8))]
+    odd, blank, quotes = (np.concatenate(part) for part in zip(*parts, strict=True))
+    plain = separator == "\t" or len(separator) > 1 or separator == " "
     stray = int(np.count_nonzero(quotes % 2))
-    if stray:
-        return Lines(len(blank), blank, odd, False, stray)
+    if plain or stray or not quotes.any():
+        return Lines(len(blank), blank, odd, False, 0 if plain else stray)
     # A separator inside quotes is none.
     suspects = np.flatnonzero((quotes > 0) & odd)
     if len(suspects):
@@ -119,6 +113,45 @@ def looked_over(path: Path, separator: str, width: int) -> Lines:
         rows = csv.reader(texts, delimiter=separator)
         odd[suspects] = np.fromiter((len(row) != width for row in rows), bool, len(suspects))
     return Lines(len(blank), blank, odd, True, 0)
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """A file's bytes in pieces of whole lines."""
+    try:
+        with _opened(path) as file:
+            while block := file.read(BLOCK):
+                yield block + file.readline()
+    except (OSError, EOFError, zlib.error) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path} cannot be read: {said}; wanted a whole table.") from error
+
+
+def _part(block: bytes, separator: str, width: int) -> tuple[Array, Array, Array]:
+    """Of each line of a piece: whether it is odd, and blank, and its quotes: none, 1 odd, 2 even."""
+    data = np.frombuffer(block, np.uint8)
+    ends = np.flatnonzero(data == ord("\n"))
+    if not block.endswith(b"\n"):
+        ends = np.append(ends, len(data))
+    starts = np.append(0, ends[:-1] + 1)
+    if separator == " " or len(separator) > 1:
+        lines = [block[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+        mark = None if separator == " " else separator.encode()
+        cells = np.fromiter((len(line.split(mark)) for line in lines), np.int64, len(lines))
+    else:
+        cells = _count(data, ord(separator), ends) + 1
+    blank = np.zeros(len(ends), bool)
+    for n in np.flatnonzero(ends - starts <= WHITE):
+        blank[n] = not block[starts[n] : ends[n]].strip()
+    quotes = np.zeros(len(ends), np.int8)
+    if QUOTE.encode() in block:
+        count = _count(data, ord(QUOTE), ends)
+        quotes[count > 0] = 2 - count[count > 0] % 2
+    return (cells != width) & ~blank, blank, quotes
+
+
+def _count(data: Array, byte: int, ends: Array) -> Array:
+    """How often a byte is in each line; lines end at `ends`."""
+    return np.diff(np.searchsorted(np.flatnonzero(data == byte), ends), prepend=0)
 
 
 def scan_lines(path: Path) -> pl.LazyFrame:
@@ -138,12 +171,6 @@ def collected(plan: pl.LazyFrame, path: Path) -> pl.DataFrame:
         raise InputError(
             f"{where}: cannot be read as text ({said}); wanted a table in UTF-8."
         ) from error
-
-
-def _cells(line: pl.Expr, separator: str) -> pl.Expr:
-    if separator == " ":
-        return line.str.strip_chars().str.count_matches(r"\s+") + 1
-    return line.str.count_matches(separator, literal=True) + 1
 
 
 def _not_utf8(path: Path) -> int | None:
@@ -172,10 +199,10 @@ def _opened(path: Path):
 
 
 class _Zst:
-    """Lines of a .zst file, by polars, which unpacks it."""
+    """What a .zst file holds, by polars, which unpacks it: the first line, or all at once."""
 
     def __init__(self, path: Path):
-        self._path = path
+        self._path, self._left = path, None
 
     def __enter__(self):
         return self
@@ -183,13 +210,17 @@ class _Zst:
     def __exit__(self, *error):
         return None
 
-    def readline(self, most: int) -> bytes:
-        plan = scan_lines(self._path).head(1)
-        return next(iter(self._rows(plan)), b"")[:most]
+    def readline(self, most: int = -1) -> bytes:
+        if self._left is None:
+            return self._lines(scan_lines(self._path).head(1))[:most]
+        return b""
 
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._rows(scan_lines(self._path)))
+    def read(self, most: int) -> bytes:
+        if self._left is None:
+            self._left = self._lines(scan_lines(self._path))
+            return self._left
+        return b""
 
-    def _rows(self, plan: pl.LazyFrame) -> list[bytes]:
+    def _lines(self, plan: pl.LazyFrame) -> bytes:
         frame = collected(plan, self._path)
-        return [(text or "").encode() + b"\n" for text in frame["line"]]
+        return b"".join((text or "").encode() + b"\n" for text in frame["line"])

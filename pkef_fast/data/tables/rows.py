@@ -36,7 +36,7 @@ class Read:
     Attributes
     ----------
     users, items : Series (E,) Int64 or String
-    behaviors : Series (E,) String, or None: all rows are of one
+    behaviors : Series (E,) Enum, or None: all rows are of one
     times : times.Times or None
     ratings : Series (E,) Float64 or None
     parts : (E,) of TRAIN, VALIDATION, TEST as text, or None: the table is not split
@@ -58,6 +58,10 @@ class Read:
     count: int
     skipped: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def forget(self) -> None:
+        """Let go of the columns: they are most of what a large table takes."""
+        self.users = self.items = self.behaviors = self.times = self.ratings = None
 
     def at(self, rows: Array) -> Read:
         """Those at these places."""
@@ -141,7 +145,7 @@ def _meant(role: str, column: pl.Series, options: TableOptions):
     if role in ("user", "item"):
         return cells.ids(column)
     if role == "behavior":
-        return cells.ids(column).cast(pl.String)
+        return cells.named(cells.ids(column))
     if role == "rating":
         return cells.numbers(column)
     if role == "time":
@@ -246,7 +250,7 @@ def _behaviors(
     if column is not None or files[0].behavior is None:
         return column
     names = np.repeat([one.behavior for one in files], sizes)
-    return pl.Series("behavior", names if at is None else names[at], pl.String)
+    return cells.named(pl.Series("behavior", names if at is None else names[at], pl.String))
 
 
 def _parts(

@@ -46,6 +46,9 @@ def parsed(column: pl.Series, time_format: str | None) -> Times:
         return Times(column.cast(pl.Datetime("us", kind.time_zone)).cast(pl.Int64), True)
     if kind.is_numeric() and time_format is None:
         return Times(_numbers(column), False)
+    whole = cells.ids(column)
+    if whole.dtype == pl.Int64 and time_format is None:
+        return Times(_numbers(whole), False)
     texts = cells.text(column)
     if time_format is not None:
         return Times(_formatted(texts, time_format), True)

@@ -27,16 +27,14 @@ def best_items(
     if k < 1:
         raise InputError(f"k cannot be {k}; wanted at least 1.")
     users = list(users)
-    numbers, ids = Ids("user", data).numbers(users), Ids("item", data)
+    numbers = Ids("user", data).numbers(users)
     seen = data.interactions[-1]
     if not filter_seen:
         seen = Csr(np.zeros_like(seen.indptr), seen.indices[:0])
     items, scores = ranker.top_k(numbers, min(k, data.n_items), seen)
+    names = Ids("item", data).of(items)  # where there is no item, the last one's: left out below
+    rows = zip(names, scores.tolist(), (items >= 0).tolist(), strict=True)
     return {
-        user: [
-            Recommendation(ids.id(item), float(score))
-            for item, score in zip(row, values, strict=True)
-            if item >= 0
-        ]
-        for user, row, values in zip(users, items, scores, strict=True)
+        user: [Recommendation(*pair) for *pair, there in zip(*row, strict=True) if there]
+        for user, row in zip(users, rows, strict=True)
     }

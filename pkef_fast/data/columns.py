@@ -99,7 +99,7 @@ def ids_of(labels: Sequence) -> tuple[Array, Array]:
         if len(negative := np.flatnonzero(ids < 0)):
             raise ValueError(int(negative[0]))
     else:
-        ids = np.array(texts, dtype=np.str_)
+        ids = np.array(texts, dtype=object)  # of each one's own length
     sorted_ids, numbers = np.unique(ids, return_inverse=True)
     return sorted_ids, numbers.astype(np.int32)
 

@@ -113,7 +113,7 @@ def evaluate(
 
 def _cutoffs(text: str) -> list[int]:
     parts = names(text) or ()
-    if not parts or not all(part.isdigit() and int(part) > 0 for part in parts):
+    if not parts or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise InputError(f"--cutoffs cannot be {text!r}; wanted whole numbers above 0, as 5,10,20.")
     return [int(part) for part in parts]
 

@@ -10,8 +10,6 @@ A user may give an id in another dress than the data set's: "17" is 17 where ids
 from __future__ import annotations
 
 import itertools
-import math
-import numbers
 import re
 from collections.abc import Sequence
 from functools import cached_property
@@ -19,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import whole_number
 from .id_column import Array, is_text
 
 UNKNOWN = -1
@@ -48,7 +47,7 @@ class LookUp:
         >>> LookUp(np.array([30, 10, 7]), 3).number("7")
         2
         """
-        text, whole = _text(wanted), _whole(wanted)
+        text, whole = _text(wanted), whole_number(wanted)
         if self.is_text:
             if text is None and whole is not None and not self.spellings(whole):
                 text = str(whole) if abs(whole) < _LONGEST else None
@@ -79,7 +78,7 @@ class LookUp:
 
     def spellings(self, wanted: Any) -> list[str]:
         """The ids that a number may mean, where these are several: "7", "007", "7.0"."""
-        whole = _whole(wanted) if self.is_text else None
+        whole = whole_number(wanted) if self.is_text else None
         return [] if whole is None else self._spelled_often.get(whole, [])
 
     # ---- tables ---------------------------------------------------------------------------------
@@ -150,17 +149,6 @@ def _text(wanted: Any) -> str | None:
         except UnicodeDecodeError:
             return None
     return wanted if isinstance(wanted, str) else None
-
-
-def _whole(wanted: Any) -> int | None:
-    """The whole number that a number is, whatever its type; truth values are none."""
-    if isinstance(wanted, bool):
-        return None
-    if isinstance(wanted, numbers.Integral):
-        return int(wanted)
-    if isinstance(wanted, numbers.Real) and math.isfinite(wanted) and wanted % 1 == 0:
-        return int(wanted)
-    return None
 
 
 def _wholes(wanted: Sequence[Any] | Array) -> Array | None:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import InputError, did_you_mean
+from ..arguments import listed, whole, wrong
+from ..errors import InputError, did_you_mean, shown
 from . import checks, layouts, synthetic
 from .dataset import Dataset
 
@@ -87,9 +88,14 @@ def load_dataset(
     >>> load_dataset("demo").counts()["buy"] > 1000
     True
     """
+    for name, value in (("dataset", dataset), ("data_dir", data_dir)):
+        if value is not None and not isinstance(value, (str, os.PathLike)):
+            raise wrong(name, value, "the name of a data set, or the path of a file or folder")
     if isinstance(behaviors, str):
         behaviors = [name.strip() for name in behaviors.split(",")]
-    behaviors = None if behaviors is None else tuple(behaviors)
+    if behaviors is not None:
+        behaviors = tuple(listed("behaviors", behaviors, "the names of behaviours"))
+    seed = whole("seed", seed, 0)
     chosen = {} if behaviors is None else {"behaviors": list(behaviors)}
     if dataset is None and data_dir is None:
         dataset = "demo"
@@ -125,9 +131,9 @@ def _locate(dataset, data_dir) -> tuple[Path, str]:
         return _in_folder(name, Path(data_dir))
     if name not in DATASETS:
         path = Path(name)
-        if not path.exists():
+        if not _exists(path):
             raise InputError(
-                f"data set {name!r} is neither registered nor a file or folder"
+                f"data set {shown(name)} is neither registered nor a file or folder"
                 f"{did_you_mean(name, DATASETS)}"
             )
         return path.resolve(), path.resolve().name
@@ -141,6 +147,13 @@ def _locate(dataset, data_dir) -> tuple[Path, str]:
         f"({layouts.described(DATASETS[name].behaviors)}), for example Datasets/<name> of the "
         "authors' release MC-CV/PKEF on GitHub, and name their folder with --data-dir."
     )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # no file can have such a name
+        return False
 
 
 def _in_folder(name: str | None, folder: Path) -> tuple[Path, str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import listed, whole
 from ..data.dataset import Array, Dataset
 from ..device import Device
 from ..kernels.rank import DotScorer
@@ -22,6 +23,7 @@ from .protocols import interval, names_of, protocols
 from .rankers import Ranker, TableRanker
 
 TOP = 10  # the cutoff of headline figures
+CUTOFFS = "whole numbers of 1 or more"
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def figures(ranks: Array, cutoffs: Iterable[int] = (TOP,)) -> dict[str, float]:
 def evaluate(
     ranker: Ranker | Callable[[], Ranker],
     dataset: Dataset,
-    cutoffs: Iterable[int] = (TOP,),
+    cutoffs: int | Iterable[int] = (TOP,),
     protocol: str = "paper",
 ) -> Evaluation:
     """Rank the test pairs of the data set.
@@ -139,13 +141,13 @@ def evaluate(
     ----------
     ranker : Ranker, or a callable that makes it, which then is part of the time
     dataset : Dataset
-    cutoffs : iterable of int
+    cutoffs : int, or several
     protocol : {"paper", "discovery", "return", "all"}
         "all" ranks by each of the three; the headline figures are then the paper's.
     """
     start = time.perf_counter()
     ranker = ranker() if callable(ranker) else ranker
-    cutoffs = list(cutoffs)
+    cutoffs = [whole("a cutoff", one, 1) for one in listed("cutoffs", cutoffs, CUTOFFS)]
     names = names_of(protocol)
     found: dict[str, ProtocolFigures] = {}
     paper: tuple[Array, Array] | None = None

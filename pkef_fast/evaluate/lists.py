@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arguments import listed, whole, wrong
 from ..data.dataset import Csr, Dataset
 from ..data.ids import Ids
-from ..errors import InputError
 from .rankers import Ranker
 
 
@@ -21,12 +20,12 @@ class Recommendation(NamedTuple):
 
 
 def best_items(
-    ranker: Ranker, data: Dataset, users: Iterable[Any], k: int, filter_seen: bool
+    ranker: Ranker, data: Dataset, users: Any, k: int, filter_seen: bool
 ) -> dict[Any, list[Recommendation]]:
     """The k best items for each user; see `Recommender.recommend`."""
-    if k < 1:
-        raise InputError(f"k cannot be {k}; wanted at least 1.")
-    users = list(users)
+    k, users = whole("k", k, 1), listed("users", users)
+    if not isinstance(filter_seen, (bool, np.bool_)):
+        raise wrong("filter_seen", filter_seen, "True or False")
     numbers = Ids("user", data).numbers(users)
     seen = data.interactions[-1]
     if not filter_seen:

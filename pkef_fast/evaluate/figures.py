@@ -7,6 +7,7 @@ rising item number (spec "Evaluation").
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -62,12 +63,17 @@ class ProtocolFigures:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """users, the figures and interval, as values that JSON can write."""
-        return {"users": self.users, **self.metrics, "interval": self.interval}
+        """users, items, the figures and interval, as values that JSON can write."""
+        return {
+            "users": self.users,
+            "items": len(self.ranks),
+            **self.metrics,
+            "interval": self.interval,
+        }
 
 
 class Evaluation(dict):
-    """Figures by name, such as "HR@10", with what they were made from.
+    """Figures by name, such as "HR@10", with what they were made from; NaN where that is nothing.
 
     Attributes
     ----------
@@ -101,6 +107,15 @@ class Evaluation(dict):
         """The figures as a plain dict."""
         return dict(self)
 
+    @property
+    def nothing(self) -> str:
+        """Why there are no figures, as a sentence; empty where there are some."""
+        if len(self.ranks):
+            return ""
+        of = next(iter(self.protocols), "paper")
+        which = "" if of == "paper" else f" that count under the protocol {of!r}"
+        return f"nothing was evaluated: no held-out items{which}"
+
 
 def gains(ranks: Array, cutoff: int) -> tuple[Array, Array]:
     """HR and NDCG of each 0-based rank: 1 and 1/log2(rank + 2) where rank < cutoff, else 0."""
@@ -113,20 +128,21 @@ def figures(ranks: Array, cutoffs: Iterable[int] = (TOP,)) -> dict[str, float]:
     """HR and NDCG at each cutoff, and MRR, of 0-based ranks; means over the held-out items.
 
     With one held-out item a user: HR@n = share of ranks < n, NDCG@n = mean of 1/log2(rank + 2)
-    where rank < n, MRR = mean of 1/(rank + 1).
+    where rank < n, MRR = mean of 1/(rank + 1). All NaN without ranks: nothing was measured.
 
     >>> figures(np.array([0, 2, 30]), (10,))["NDCG@10"]
     0.5
     """
     ranks = np.asarray(ranks, np.float64)
-    count = max(len(ranks), 1)
     result = {}
     for cutoff in cutoffs:
-        hit, gain = gains(ranks, cutoff)
-        result[f"HR@{cutoff}"] = float(np.sum(hit) / count)
-        result[f"NDCG@{cutoff}"] = float(np.sum(gain) / count)
-    result["MRR"] = float(np.sum(1 / (ranks + 1)) / count)
+        result[f"HR@{cutoff}"], result[f"NDCG@{cutoff}"] = map(_mean, gains(ranks, cutoff))
+    result["MRR"] = _mean(1 / (ranks + 1))
     return result
+
+
+def _mean(values: Array) -> float:
+    return float(np.sum(values) / len(values)) if len(values) else math.nan
 
 
 def evaluate(
@@ -173,8 +189,6 @@ def evaluate(
 
 def _figures_of(users, items, ranks, tied, cutoffs) -> ProtocolFigures:
     metrics = figures(ranks, sorted({TOP, *cutoffs}))
-    if not len(users):
-        metrics = dict.fromkeys(metrics, float("nan"))
     return ProtocolFigures(metrics, users, items, ranks, int(np.count_nonzero(tied)))
 
 

@@ -8,6 +8,9 @@ and `--version` wait for no Numba.
 from __future__ import annotations
 
 import importlib
+import io
+import sys
+from typing import Any
 
 import click
 
@@ -34,8 +37,25 @@ COMMANDS = {
 }
 
 
+def escape_what_cannot_be_written() -> None:
+    r"""Let stdout and stderr write \u5546 for 商 where their encoding has no such letter.
+
+    That is so for ids in a file or pipe on Windows, in the C locale, and everywhere for bytes of a
+    command line that are no text.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A program that calls this one may have put something else in a stream's place.
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 class Commands(click.Group):
     """A group whose commands end in one sentence and exit code 2 when the input is at fault."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Begin, once both streams can be told anything."""
+        escape_what_cannot_be_written()
+        return super().main(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands' names."""

@@ -138,7 +138,7 @@ def _print(found: dict[str, Table], data: Dataset) -> None:
         for row in found["runs"].records()
     }
     print_table(["name", "run", "seed", "chosen by"], [[*key, *row] for key, row in listed.items()])
-    for by, title in SECTIONS.items():
+    for by, title in SECTIONS.items() if len(data.test_users) else ():
         table = found[by]
         if not table.rows:
             continue  # a note says why there are no such groups

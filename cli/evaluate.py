@@ -46,6 +46,7 @@ class Found(NamedTuple):
         found = {
             "metrics": result.metrics,
             "users": result.users,
+            "items": len(result.ranks),
             "ties": result.ties,
             "seconds": result.seconds,
         }
@@ -113,7 +114,7 @@ def evaluate(
 
 def _cutoffs(text: str) -> list[int]:
     parts = names(text) or ()
-    if not parts or not all(part.isdigit() and int(part) > 0 for part in parts):
+    if not parts or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise InputError(f"--cutoffs cannot be {text!r}; wanted whole numbers above 0, as 5,10,20.")
     return [int(part) for part in parts]
 
@@ -130,12 +131,15 @@ def _first(result: Evaluation) -> ProtocolFigures:
 
 def _print(found: Found, protocol: str | None) -> None:
     result = found.result
-    if protocol:
+    if protocol and len(found.data.test_users):
         print_protocols(result.protocols)
     if found.selection is not None:
         click.echo(found.selection.sentence(found.data.target))
     if found.reranked:
         click.echo("re-ranked by what users have touched (--rerank none: the model alone)")
+    if result.nothing:
+        click.echo(result.nothing)
+        return
     print_table(["metric", "value"], list(result.metrics.items()))
     click.echo(
         f"{result.users} users, {result.ties} of them with a tied held-out item, "
@@ -155,6 +159,8 @@ def _print_all(found: list[Found], protocol: str | None) -> None:
     columns = ["protocol", "users", "ties"] if protocol else ["users"]
     print_table(["run", "model", *columns, *metrics], rows)
     for one in found:
+        if one.result.nothing:
+            click.echo(f"{one.run}: {one.result.nothing}")
         if one.selection is not None:
             click.echo(f"{one.run}: {one.selection.sentence(one.data.target)}")
     if len({one.data.fingerprint() for one in found}) > 1:

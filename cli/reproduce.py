@@ -91,6 +91,11 @@ def reproduce(
     each = max(1, set_threads(threads) // jobs)
     set_threads(each)
     data = load_dataset(dataset, data_dir=data_dir, behaviors=names(behaviors))
+    if not len(data.test_users):
+        raise InputError(
+            f"data set {data.name!r} has no held-out items, so no figure of the paper can be set "
+            "beside; wanted a data set with a split."
+        )
     place = make_device(device)
     folder = Path(out or Path("reproduce") / Path(dataset).stem)
     store = Store(folder)

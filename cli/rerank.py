@@ -70,6 +70,8 @@ def rerank(run, leave_out, sets, protocol, device, threads, as_json):
             "run": str(folder.path),
             "metrics": {name: after[name] for name in METRICS},
             "model": {name: found["model"][name] for name in METRICS},
+            "users": after.users,
+            "items": len(after.ranks),
             "reranker": reranker.report,
         }
         if model.selection is not None:
@@ -81,6 +83,9 @@ def rerank(run, leave_out, sets, protocol, device, threads, as_json):
     print_selection(model)
     print_reranker(reranker)
     rows = [[name, *(one[metric] for metric in METRICS)] for name, one in found.items()]
-    print_table(["full ranking", *METRICS], rows)
-    if protocol:
+    if after.nothing:
+        click.echo(after.nothing)
+    else:
+        print_table(["full ranking", *METRICS], rows)
+    if protocol and len(data.test_users):
         print_protocols(after.protocols)

@@ -161,8 +161,8 @@ def train(device, threads, tensor_cores, no_capture, protocol, as_json, **option
     print_selection(recommender)
     if recommender.reranker is not None:
         print_reranker(recommender.reranker)
-    _print(result)
-    if protocol:
+    _print(result, found.nothing)
+    if protocol and len(data.test_users):
         print_protocols(found.protocols)
     click.echo(f"the run lies in {wanted.out}")
     click.echo(f"next: pkef-fast evaluate {shlex.quote(str(wanted.out))}")
@@ -232,6 +232,8 @@ def _result(recommender: Recommender, wanted: Plan, found: Evaluation) -> dict[s
     result = {
         "run": str(wanted.out),
         "model": recommender.model_name,
+        "users": found.users,
+        "items": len(found.ranks),
         "metrics": {name: found[name] for name in METRICS},
         "popularity": {name: popular[name] for name in METRICS},
         "trivial": best_rule(data),
@@ -248,14 +250,21 @@ def _result(recommender: Recommender, wanted: Plan, found: Evaluation) -> dict[s
     return result
 
 
-def _print(result: dict[str, Any]) -> None:
+def _print(result: dict[str, Any], nothing: str) -> None:
+    if nothing:
+        click.echo(nothing)
+    else:
+        print_table(["full ranking", *METRICS], _rows(result))
+    seconds = result["seconds_per_step"]
+    if seconds is not None:
+        click.echo(f"{seconds * 1000:.1f} ms a step (median), {result['steps']} steps in all")
+
+
+def _rows(result: dict[str, Any]) -> list[list[Any]]:
     rows = [
         [name, *(result[key][metric] for metric in METRICS)]
         for name, key in (("this model", "metrics"), ("popularity", "popularity"))
     ]
     if result["trivial"]:
         rows.append([result["trivial"]["rule"], *(result["trivial"][one] for one in METRICS)])
-    print_table(["full ranking", *METRICS], rows)
-    seconds = result["seconds_per_step"]
-    if seconds is not None:
-        click.echo(f"{seconds * 1000:.1f} ms a step (median), {result['steps']} steps in all")
+    return rows

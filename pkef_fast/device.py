@@ -156,7 +156,7 @@ def device(
     if isinstance(name, Device):
         return name
     text = str(name)
-    if text.isdigit():
+    if text.isdecimal():
         text = f"cuda:{text}"
     if text == "auto":
         try:

@@ -25,6 +25,20 @@ class TrainingError(PkefError):
     """A run that had to stop, for example because the loss became non-finite."""
 
 
+def shown(value: object, most: int = 60) -> str:
+    """A value as a sentence can hold it: its repr, cut where it is long.
+
+    >>> shown("x" * 4000, most=8)
+    "'xxxxxx…"
+    """
+    try:
+        text = repr(value)
+    except Exception:  # a user's own type may do anything, and Python refuses huge numbers
+        text = f"a value of type {type(value).__name__}"
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def did_you_mean(word: object, choices: Iterable[object]) -> str:
     """End of a sentence about an unknown `word`: the nearest choice, and all of them.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .config.fields import Fields
 from .data.dataset import Dataset
-from .data.stored import arrays_of, fields_of
+from .data.stored import arrays_of, fields_of, has_names
 from .device import Device
 from .errors import InputError
 from .holdout.selection import Selection
@@ -17,6 +17,8 @@ from .models import Model, model_class
 from .rerank import Reranker
 from .store import checkpoint
 from .train.start import Start
+
+PLAIN, NAMED = checkpoint.FORMATS  # without and with ids that are text
 
 
 class Saved(NamedTuple):
@@ -49,25 +51,16 @@ def write(path: str | os.PathLike[str], saved: Saved) -> None:
         arrays |= _named("reranker", saved.reranker.arrays())
     if saved.selection is not None:
         facts["selection"] = saved.selection.facts()
-    checkpoint.write(path, "model", facts, arrays)
+    checkpoint.write(path, "model", facts, arrays, NAMED if has_names(data) else PLAIN)
 
 
 def read(path: str | os.PathLike[str], device: Device) -> Saved:
     """The model of a file, ready to rank on a device."""
     facts, arrays = checkpoint.read(path, "model")
-    behaviors = tuple(facts["behaviors"])
-    data = Dataset(
-        name=facts["name"],
-        behaviors=behaviors,
-        n_users=facts["n_users"],
-        n_items=facts["n_items"],
-        test_users=np.empty(0, np.int32),
-        test_items=np.empty(0, np.int32),
-        **fields_of(arrays, len(behaviors)),
-    )
+    data = _data_of(facts, arrays)
     name = facts.get("model", "pkef")
     kind = model_class(name)
-    config = kind.Config().replaced(**facts["config"]).checked(behaviors)
+    config = kind.Config().replaced(**facts["config"]).checked(data.behaviors)
     with device.active():
         model = kind(config, data, device, _below("parameter", arrays))
     reranker = selection = None
@@ -76,6 +69,20 @@ def read(path: str | os.PathLike[str], device: Device) -> Saved:
     if "selection" in facts:
         selection = Selection(**facts["selection"])
     return Saved(name, facts["preset"], config, model, data, reranker, selection)
+
+
+def _data_of(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> Dataset:
+    """The train part of the data set, which holds nothing out."""
+    behaviors = tuple(facts["behaviors"])
+    return Dataset(
+        name=facts["name"],
+        behaviors=behaviors,
+        n_users=facts["n_users"],
+        n_items=facts["n_items"],
+        test_users=np.empty(0, np.int32),
+        test_items=np.empty(0, np.int32),
+        **fields_of(arrays, len(behaviors)),
+    )
 
 
 def start_of(path: str | os.PathLike[str], data: Dataset) -> Start:
@@ -88,10 +95,10 @@ def start_of(path: str | os.PathLike[str], data: Dataset) -> Start:
     """
     facts, arrays = checkpoint.read(path, "model")
     sizes = (tuple(facts["behaviors"]), facts["n_users"], facts["n_items"])
-    wanted = arrays_of(data)
-    same = sizes == (data.behaviors, data.n_users, data.n_items) and all(
-        name in arrays and np.array_equal(arrays[name], one) for name, one in wanted.items()
-    )
+    same = sizes == (data.behaviors, data.n_users, data.n_items)
+    if same:  # through a data set, because an older file holds the same ids in another form
+        found, wanted = arrays_of(_data_of(facts, arrays)), arrays_of(data)
+        same = all(name in found and np.array_equal(found[name], wanted[name]) for name in wanted)
     if not same:
         raise InputError(
             f"{path} was trained on other data than {data.name!r}; wanted a model of the same "

@@ -5,13 +5,16 @@ The data set's own ids are used here and nowhere below; inside there are only nu
 
 from __future__ import annotations
 
+import numbers
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from . import model_file
+from .arguments import listed, path_of, whole, wrong
 from .config.fields import Fields
 from .data.dataset import Dataset
+from .data.registry import load_dataset
 from .device import Device, device, on_its_device
 from .errors import InputError, PkefError, did_you_mean
 from .evaluate import figures
@@ -75,7 +78,9 @@ class Recommender:
 
     def config_for(self, behaviors: Sequence[str]) -> Fields:
         """The checked config that `fit` would use for these behaviours."""
-        base = self._config
+        base, kind = self._config, self.model_class.Config
+        if base is not None and not isinstance(base, kind):
+            raise wrong("config", base, f"a {kind.__name__}, or fields by their names")
         if base is None:
             preset = self.preset or self.model_class.default_preset("")
             base = self.model_class.preset(preset, behaviors)
@@ -84,7 +89,7 @@ class Recommender:
     @on_its_device
     def fit(
         self,
-        data: Dataset,
+        data: Dataset | str | os.PathLike[str],
         *,
         out: str | os.PathLike[str] | None = None,
         resume: bool = False,
@@ -103,7 +108,8 @@ class Recommender:
 
         Parameters
         ----------
-        data, out, resume, eval_every, protocol, should_stop, settings
+        data : Dataset, or its name or path or a table in memory as `load_dataset` takes it
+        out, resume, eval_every, protocol, should_stop, settings
             As of `train.fit.Fit`; `out` gets the final model too.
         rerank : {"none", "learned"}
             Whether a re-ranker is learned once the model is trained; see `rerank`.
@@ -122,6 +128,11 @@ class Recommender:
         InputError, TrainingError, DeviceError
             Unusable config, data or folder; a loss that is not finite; too little memory.
         """
+        data, eval_every = _loaded(data), whole("eval_every", eval_every, 0)
+        out = None if out is None else path_of("out", out)
+        told = listed("callbacks", callbacks, "a list of Callback")
+        if not all(isinstance(one, Callback) for one in told):
+            raise wrong("callbacks", callbacks, "a list of Callback")
         if rerank not in RERANK:
             raise InputError(f"rerank cannot be {rerank!r}{did_you_mean(rerank, RERANK)}")
         if rerank != "none":
@@ -139,7 +150,7 @@ class Recommender:
             select=select,
             leave_out=leave_out,
             start=None if init_from is None else _start(init_from, data),
-            callback=Callbacks(*callbacks),
+            callback=Callbacks(*told),
             should_stop=should_stop,
             settings={"model": self.model_name, **(settings or {}), "rerank": rerank},
         )
@@ -152,7 +163,7 @@ class Recommender:
         if done and out is not None:
             self.save(Run.open(out).model_file)
         if done and rerank != "none":
-            self.rerank(data, leave_out, rerank_config, callbacks=callbacks)
+            self.rerank(data, leave_out, rerank_config, callbacks=told)
             self.evaluation = None
             if out is not None:
                 self.save(Run.open(out).model_file)
@@ -171,7 +182,7 @@ class Recommender:
     @on_its_device
     def rerank(
         self,
-        data: Dataset,
+        data: Dataset | str | os.PathLike[str],
         leave_out: str | float | None = None,
         config: RerankConfig | None = None,
         *,
@@ -184,7 +195,10 @@ class Recommender:
         `leave_out` says how train purchases are hidden to imitate the test: "target", "all", or the
         share that stays visible; left out: as `data`, the model's own, was split.
         """
+        data = _loaded(data)
         model = self._fits(data)
+        if config is not None and not isinstance(config, RerankConfig):
+            raise wrong("config", config, "a RerankConfig, or fields by their names")
         config = (config or RerankConfig()).replaced(**fields).checked(data.behaviors)
         told = Callbacks(*callbacks).reranking
         found = learn_behind(model, data, config, leave_out, self.selection, told)
@@ -229,21 +243,25 @@ class Recommender:
 
     @on_its_device
     def evaluate(
-        self, data: Dataset, cutoffs: Iterable[int] = (10,), protocol: str = "paper"
+        self,
+        data: Dataset | str | os.PathLike[str],
+        cutoffs: int | Iterable[int] = (10,),
+        protocol: str = "paper",
     ) -> Evaluation:
         """Full ranking of the held-out items of `data`, which must be what was trained on.
 
         With protocol "all" the figures are the paper's, and `.protocols` has each one's; see
         `pkef_fast.evaluate.protocols`.
         """
+        data = _loaded(data)
         self._fits(data)
         return figures.evaluate(self.ranker, data, cutoffs, protocol)
 
     @on_its_device
     def recommend(
-        self, users: Iterable[Any], k: int = 10, filter_seen: bool = True
+        self, users: Any, k: int = 10, filter_seen: bool = True
     ) -> dict[Any, list[Recommendation]]:
-        """The k best items, by falling score, for each of these user ids.
+        """The k best items, by falling score, for each of these user ids, or for one of them.
 
         `filter_seen` leaves out items of the user's train target interactions. A list is shorter
         than k where fewer items are left. InputError for an unknown user.
@@ -252,9 +270,7 @@ class Recommender:
         return best_items(self.ranker(), self._train, users, k, filter_seen)
 
     @on_its_device
-    def explain(
-        self, users: Iterable[Any], items: Iterable[Iterable[Any]]
-    ) -> dict[Any, list[Reason]]:
+    def explain(self, users: Any, items: Iterable[Any]) -> dict[Any, list[Reason]]:
         """Why items stand where they do for a user: taste, the own funnel, popularity.
 
         A row of item ids a user, and a Reason for each. InputError without a re-ranker, whose
@@ -267,6 +283,7 @@ class Recommender:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model, with the train interactions and ids it needs to recommend."""
         model = self._ready()
+        path_of("path", path)
         facts = (self.model_name, self.preset, model.config, model, self._train)
         model_file.write(path, Saved(*facts, self.reranker, self.selection))
 
@@ -288,7 +305,16 @@ class Recommender:
 
 def _file_of(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
     """The model file that a path names: itself, or that of a run's folder."""
-    return Run.open(path).model_file if os.path.isdir(path) else path
+    return Run.open(path).model_file if os.path.isdir(path_of("path", path)) else path
+
+
+def _loaded(data: Any) -> Dataset:
+    """A data set as it is, or read from where a name or path says."""
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, (bytes, numbers.Number, list, tuple, set)) or data is None:
+        raise wrong("data", data, "a Dataset, the name or path of one, or a table in memory")
+    return load_dataset(data)
 
 
 def _start(path: str | os.PathLike[str], data: Dataset) -> Start:

@@ -106,6 +106,11 @@ def _loaded(runs: Sequence[Run], device: Device) -> Iterator[tuple[Run, Recommen
         if key not in known:
             known[key] = _data(source)
         run.check_data(known[key])
+        if not len(known[key].test_users):
+            raise InputError(
+                f"nothing was evaluated of {run.path}: its data set has no held-out items; wanted "
+                "some to draw figures of."
+            )
         yield run, model, known[key]
 
 

@@ -93,6 +93,8 @@ def compare(
     tables |= {f"{name}_groups": one.table for name, one in groups.items()}
     tables["groups"] = _by_seed(groups["correlation"], ranked)
     notes = _notes(ranked, len(differences.rows), groups)
+    if not len(dataset.test_users):
+        notes.insert(0, "nothing was evaluated: no held-out items.")
     tables["notes"] = Table(("note",), [(text,) for text in notes])
     return tables
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
+
+from .id_column import column_of
+from .look_up import LookUp
 
 Array = np.ndarray
 
@@ -38,6 +42,7 @@ class Dataset:
         Held-out target pairs, users rising; usually one a user, users may be missing.
     user_ids, item_ids : arrays of length n_users / n_items, or None
         The data set's own ids in the order of the numbers used here; None where they are 0, 1, 2….
+        Kept as int64 or as Python strings, whatever array or list they are given as.
     source : dict of str
         How to load it again: the arguments of `load_dataset`, JSON-able.
     notes : tuple of str
@@ -78,6 +83,9 @@ class Dataset:
     from_events: ClassVar[Callable[..., Dataset]]
 
     def __post_init__(self):
+        for name in ("user_ids", "item_ids"):
+            if (ids := getattr(self, name)) is not None:
+                object.__setattr__(self, name, column_of(ids))
         if self.times is None:
             return
         if all(one is None for one in self.times):
@@ -91,6 +99,14 @@ class Dataset:
     def target(self) -> str:
         """Name of the target behaviour."""
         return self.behaviors[-1]
+
+    @cached_property
+    def look_up(self) -> dict[str, LookUp]:
+        """Which number a "user" or an "item" has by its id; `ids.Ids` asks it for users."""
+        return {
+            "user": LookUp(self.user_ids, self.n_users),
+            "item": LookUp(self.item_ids, self.n_items),
+        }
 
     def counts(self) -> dict[str, int]:
         """Train interactions of each behaviour."""

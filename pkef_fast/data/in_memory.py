@@ -38,7 +38,7 @@ def from_frame(
     >>> data.counts(), data.item_ids.tolist()
     ({'view': 1, 'buy': 2}, ['a', 'b'])
     """
-    return tables.of_frame(frame, name, behaviors, tables.TableOptions(**options))
+    return tables.of_frame(frame, name, behaviors, tables.TableOptions.of(**options))
 
 
 def from_events(

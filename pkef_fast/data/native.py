@@ -1,7 +1,8 @@
 """The native layout: `dataset.json` (facts) and `interactions.npz` (arrays, uncompressed).
 
-The arrays are those of `stored`, `test_users` and `test_items`. Format 2 is format 1 with times; it
-is only written where there are some, so that older versions read all that they can.
+The arrays are those of `stored`, `test_users` and `test_items`. Format 2 is format 1 with times,
+format 3 is either of them with ids that are text; they are only written where they are needed, so
+that older versions read all that they can.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from ..store import npz
 from ..store.files import write_folder
 from . import checks
 from .dataset import Array, Dataset
-from .stored import arrays_of, fields_of
+from .stored import arrays_of, fields_of, has_names
 
-PLAIN, TIMED = 1, 2  # formats
+PLAIN, TIMED, NAMED = 1, 2, 3  # formats
 FACTS, ARRAYS = "dataset.json", "interactions.npz"
 _WANTED = "a data set written by `pkef-fast data convert`"
 
@@ -42,7 +43,7 @@ def save_native(dataset: Dataset, path: str | os.PathLike[str]) -> Path:
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise InputError(f"{path} already exists; wanted a new or an empty folder.")
     facts = {
-        "format": PLAIN if dataset.times is None else TIMED,
+        "format": NAMED if has_names(dataset) else PLAIN if dataset.times is None else TIMED,
         "name": dataset.name,
         "behaviors": dataset.behaviors,
         "n_users": dataset.n_users,
@@ -102,8 +103,10 @@ def _read_facts(path: Path) -> dict:
         raise InputError(f"{path} cannot be read: {error.strerror}; wanted {_WANTED}.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}); wanted {_WANTED}.") from error
-    if version not in (PLAIN, TIMED):
-        raise InputError(f"{path} is of format {version!r}; wanted format {PLAIN} or {TIMED}.")
+    if version not in (PLAIN, TIMED, NAMED):
+        raise InputError(
+            f"{path} is of format {version!r}; wanted format {PLAIN}, {TIMED} or {NAMED}."
+        )
     return facts
 
 

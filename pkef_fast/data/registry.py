@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, did_you_mean
+from ..arguments import listed, wrong
+from ..errors import InputError, did_you_mean, shown
 from . import checks, layouts, synthetic
 from .dataset import Dataset
+from .in_memory import from_frame
 from .known import DATASETS
 from .tables import TableOptions, is_glob
 
@@ -25,10 +27,10 @@ def load_dataset(
 
     Parameters
     ----------
-    dataset : str or path, optional
+    dataset : str, path or table in memory, optional
         A name in `DATASETS`, or the path of a table file, of a folder in any known layout
-        (native, release, matrices, texts, table), or a glob of tables. Left out: the content of
-        `data_dir`, or `demo` without one.
+        (native, release, matrices, texts, table), or a glob of tables; a table in memory as
+        `from_frame` takes it. Left out: the content of `data_dir`, or `demo` without one.
     data_dir : path, optional
         The folder with the data set's files, or one that holds a folder named after it. Without it
         a registered data set is looked for in ./data/NAME and ./NAME.
@@ -54,13 +56,20 @@ def load_dataset(
     >>> load_dataset("demo").counts()["buy"] > 1000
     True
     """
+    if data_dir is not None and not isinstance(data_dir, (str, os.PathLike)):
+        raise wrong("data_dir", data_dir, "the path of a folder")
     if isinstance(behaviors, str):
         behaviors = [name.strip() for name in behaviors.split(",")]
-    behaviors = None if behaviors is None else tuple(behaviors)
+    if behaviors is not None:
+        behaviors = tuple(listed("behaviors", behaviors, "the names of behaviours"))
+    if dataset is not None and not isinstance(dataset, (str, os.PathLike)):
+        if data_dir is not None:
+            raise wrong("dataset", dataset, "a name or a path where there is a data_dir")
+        return from_frame(dataset, behaviors=behaviors, **options)
     chosen = {} if behaviors is None else {"behaviors": list(behaviors)}
     if dataset is None and data_dir is None:
         dataset = "demo"
-    told = _told(options)
+    told = TableOptions.of(**options)
     if str(dataset) == "demo":
         data = _demo(told.seed, behaviors, data_dir)
         return replace(data, source={"dataset": "demo", "seed": told.seed, **chosen})
@@ -82,14 +91,6 @@ def load_dataset(
     return replace(data, source={**source, **chosen, **used})
 
 
-def _told(options: dict[str, Any]) -> TableOptions:
-    known = [one.name for one in fields(TableOptions)]
-    for name in options:
-        if name not in known:
-            raise InputError(f"load_dataset knows no option {name!r}{did_you_mean(name, known)}")
-    return TableOptions(**options)
-
-
 def _demo(seed: int, behaviors: Sequence[str] | None, data_dir) -> Dataset:
     data = replace(synthetic.demo(seed), reading={"held_out": DATASETS["demo"].test})
     if behaviors is not None:
@@ -106,11 +107,11 @@ def _locate(dataset, data_dir) -> tuple[Path, str | None]:
         return _in_folder(name, Path(data_dir)), name
     if name not in DATASETS:
         path = Path(name)
-        if is_glob(name) and not path.exists():
-            return path.absolute(), path.name
-        if not path.exists():
+        if is_glob(name) and not _exists(path):
+            return path.absolute(), None
+        if not _exists(path):
             raise InputError(
-                f"data set {name!r} is neither registered nor a file or folder"
+                f"data set {shown(name)} is neither registered nor a file or folder"
                 f"{did_you_mean(name, DATASETS)}"
             )
         return path.resolve(), None
@@ -124,6 +125,13 @@ def _locate(dataset, data_dir) -> tuple[Path, str | None]:
         f"it, or name the folder with its files ({layouts.described(DATASETS[name].behaviors)}) "
         "with --data-dir."
     )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # no file can have such a name
+        return False
 
 
 def _in_folder(name: str | None, folder: Path) -> Path:

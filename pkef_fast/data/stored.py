@@ -1,7 +1,7 @@
 """A data set's train part as named arrays, for files.
 
 `indptr.k` and `indices.k` of behaviour k, `times.k` where it has times, and `user_ids` and
-`item_ids` where the data set has ids of its own.
+`item_ids`, as `id_column` writes them, where the data set has ids of its own.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from . import id_column
 from .dataset import Array, Csr, Dataset
 
 IDS = ("user_ids", "item_ids")
@@ -22,7 +23,14 @@ def arrays_of(dataset: Dataset) -> dict[str, Array]:
     for k, one in enumerate(dataset.times or ()):
         if one is not None:
             arrays[f"times.{k}"] = one
-    return arrays | {name: one for name in IDS if (one := getattr(dataset, name)) is not None}
+    for name in IDS:
+        arrays |= id_column.arrays_of(name, getattr(dataset, name))
+    return arrays
+
+
+def has_names(dataset: Dataset) -> bool:
+    """Whether ids are text, which older versions look for in another form and do not find."""
+    return any(id_column.is_text(getattr(dataset, name)) for name in IDS)
 
 
 def fields_of(arrays: Mapping[str, Array], n_behaviors: int) -> dict[str, Any]:
@@ -31,5 +39,5 @@ def fields_of(arrays: Mapping[str, Array], n_behaviors: int) -> dict[str, Any]:
     return {
         "interactions": tuple(Csr(arrays[f"indptr.{k}"], arrays[f"indices.{k}"]) for k in ks),
         "times": tuple(arrays.get(f"times.{k}") for k in ks),
-        **{name: arrays.get(name) for name in IDS},
+        **{name: id_column.of_arrays(name, arrays) for name in IDS},
     }

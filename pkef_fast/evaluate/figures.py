@@ -7,6 +7,7 @@ rising item number (spec "Evaluation").
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import listed, whole
 from ..data.dataset import Array, Dataset
 from ..device import Device
 from ..kernels.rank import DotScorer
@@ -22,6 +24,7 @@ from .protocols import interval, names_of, protocols
 from .rankers import Ranker, TableRanker
 
 TOP = 10  # the cutoff of headline figures
+CUTOFFS = "whole numbers of 1 or more"
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,17 @@ class ProtocolFigures:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """users, the figures and interval, as values that JSON can write."""
-        return {"users": self.users, **self.metrics, "interval": self.interval}
+        """users, items, the figures and interval, as values that JSON can write."""
+        return {
+            "users": self.users,
+            "items": len(self.ranks),
+            **self.metrics,
+            "interval": self.interval,
+        }
 
 
 class Evaluation(dict):
-    """Figures by name, such as "HR@10", with what they were made from.
+    """Figures by name, such as "HR@10", with what they were made from; NaN where that is nothing.
 
     Attributes
     ----------
@@ -99,6 +107,15 @@ class Evaluation(dict):
         """The figures as a plain dict."""
         return dict(self)
 
+    @property
+    def nothing(self) -> str:
+        """Why there are no figures, as a sentence; empty where there are some."""
+        if len(self.ranks):
+            return ""
+        of = next(iter(self.protocols), "paper")
+        which = "" if of == "paper" else f" that count under the protocol {of!r}"
+        return f"nothing was evaluated: no held-out items{which}"
+
 
 def gains(ranks: Array, cutoff: int) -> tuple[Array, Array]:
     """HR and NDCG of each 0-based rank: 1 and 1/log2(rank + 2) where rank < cutoff, else 0."""
@@ -111,26 +128,27 @@ def figures(ranks: Array, cutoffs: Iterable[int] = (TOP,)) -> dict[str, float]:
     """HR and NDCG at each cutoff, and MRR, of 0-based ranks; means over the held-out items.
 
     With one held-out item a user: HR@n = share of ranks < n, NDCG@n = mean of 1/log2(rank + 2)
-    where rank < n, MRR = mean of 1/(rank + 1).
+    where rank < n, MRR = mean of 1/(rank + 1). All NaN without ranks: nothing was measured.
 
     >>> figures(np.array([0, 2, 30]), (10,))["NDCG@10"]
     0.5
     """
     ranks = np.asarray(ranks, np.float64)
-    count = max(len(ranks), 1)
     result = {}
     for cutoff in cutoffs:
-        hit, gain = gains(ranks, cutoff)
-        result[f"HR@{cutoff}"] = float(np.sum(hit) / count)
-        result[f"NDCG@{cutoff}"] = float(np.sum(gain) / count)
-    result["MRR"] = float(np.sum(1 / (ranks + 1)) / count)
+        result[f"HR@{cutoff}"], result[f"NDCG@{cutoff}"] = map(_mean, gains(ranks, cutoff))
+    result["MRR"] = _mean(1 / (ranks + 1))
     return result
+
+
+def _mean(values: Array) -> float:
+    return float(np.sum(values) / len(values)) if len(values) else math.nan
 
 
 def evaluate(
     ranker: Ranker | Callable[[], Ranker],
     dataset: Dataset,
-    cutoffs: Iterable[int] = (TOP,),
+    cutoffs: int | Iterable[int] = (TOP,),
     protocol: str = "paper",
 ) -> Evaluation:
     """Rank the test pairs of the data set.
@@ -139,13 +157,13 @@ def evaluate(
     ----------
     ranker : Ranker, or a callable that makes it, which then is part of the time
     dataset : Dataset
-    cutoffs : iterable of int
+    cutoffs : int, or several
     protocol : {"paper", "discovery", "return", "all"}
         "all" ranks by each of the three; the headline figures are then the paper's.
     """
     start = time.perf_counter()
     ranker = ranker() if callable(ranker) else ranker
-    cutoffs = list(cutoffs)
+    cutoffs = [whole("a cutoff", one, 1) for one in listed("cutoffs", cutoffs, CUTOFFS)]
     names = names_of(protocol)
     found: dict[str, ProtocolFigures] = {}
     paper: tuple[Array, Array] | None = None
@@ -171,8 +189,6 @@ def evaluate(
 
 def _figures_of(users, items, ranks, tied, cutoffs) -> ProtocolFigures:
     metrics = figures(ranks, sorted({TOP, *cutoffs}))
-    if not len(users):
-        metrics = dict.fromkeys(metrics, float("nan"))
     return ProtocolFigures(metrics, users, items, ranks, int(np.count_nonzero(tied)))
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arguments import listed, whole, wrong
 from ..data.dataset import Csr, Dataset
 from ..data.ids import Ids
-from ..errors import InputError
 from .rankers import Ranker
 
 
@@ -21,22 +20,20 @@ class Recommendation(NamedTuple):
 
 
 def best_items(
-    ranker: Ranker, data: Dataset, users: Iterable[Any], k: int, filter_seen: bool
+    ranker: Ranker, data: Dataset, users: Any, k: int, filter_seen: bool
 ) -> dict[Any, list[Recommendation]]:
     """The k best items for each user; see `Recommender.recommend`."""
-    if k < 1:
-        raise InputError(f"k cannot be {k}; wanted at least 1.")
-    users = list(users)
-    numbers, ids = Ids("user", data).numbers(users), Ids("item", data)
+    k, users = whole("k", k, 1), listed("users", users)
+    if not isinstance(filter_seen, (bool, np.bool_)):
+        raise wrong("filter_seen", filter_seen, "True or False")
+    numbers = Ids("user", data).numbers(users)
     seen = data.interactions[-1]
     if not filter_seen:
         seen = Csr(np.zeros_like(seen.indptr), seen.indices[:0])
     items, scores = ranker.top_k(numbers, min(k, data.n_items), seen)
+    names = Ids("item", data).of(items)  # where there is no item, the last one's: left out below
+    rows = zip(names, scores.tolist(), (items >= 0).tolist(), strict=True)
     return {
-        user: [
-            Recommendation(ids.id(item), float(score))
-            for item, score in zip(row, values, strict=True)
-            if item >= 0
-        ]
-        for user, row, values in zip(users, items, scores, strict=True)
+        user: [Recommendation(*pair) for *pair, there in zip(*row, strict=True) if there]
+        for user, row in zip(users, rows, strict=True)
     }

@@ -37,7 +37,7 @@ class Selection:
         Its HR@10 and NDCG@10 on the validation items.
     reranker : dict, optional
         NDCG@10 of the model's own order and of the re-ranked one, on validation users that the
-        re-ranker was not trained on, and which was kept.
+        re-ranker was not trained on (None without such users), and whether it was kept.
     items : str
         Digest of the items (`LeftOut.digest`); empty where an older version chose them.
     """
@@ -58,7 +58,9 @@ class Selection:
         figures = ", ".join(f"{name} {value:.4f}" for name, value in self.metrics.items())
         text = f"chosen on one more held-out {target} of {self.users} users, never on the test: "
         text += f"epoch {self.epoch} ({figures})" if self.epoch else figures
-        if self.reranker:
+        if self.reranker and self.reranker["model"] is None:
+            text += "; re-ranker kept, with no user left to test it on"
+        elif self.reranker:
             text += (
                 f"; re-ranker {'kept' if self.reranker['kept'] else 'not kept'} ({METRIC} "
                 f"{self.reranker['re-ranked']:.4f}, the model alone {self.reranker['model']:.4f}, "
@@ -90,7 +92,10 @@ def selection_items(data: Dataset, leave_out: str | float | None) -> tuple[float
         if leave_out is not None:
             raise
         share = 1.0
-    return share, validation_items(data, share, SEED)
+    try:
+        return share, validation_items(data, share, SEED)
+    except InputError as error:
+        raise InputError(f"{str(error)[:-1]}, or --select last.") from error
 
 
 def items_of(chosen: Selection, data: Dataset) -> LeftOut:

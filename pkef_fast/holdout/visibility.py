@@ -89,7 +89,7 @@ def visibility_of(dataset: Dataset, wanted: str | float | None = None) -> Visibi
 
 
 def _share(wanted: str | float) -> float:
-    if wanted in WORDS:
+    if isinstance(wanted, str) and wanted in WORDS:
         return WORDS[wanted]
     try:
         share = float(wanted)

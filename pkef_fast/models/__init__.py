@@ -38,7 +38,7 @@ MODELS: dict[str, type[Model]] = {
 
 def model_class(name: str) -> type[Model]:
     """The model called `name`; InputError for an unknown one."""
-    if name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS:
         raise InputError(f"model {name!r} is unknown{did_you_mean(name, MODELS)}")
     return MODELS[name]
 

@@ -158,7 +158,7 @@ def _figures(run: RunFacts) -> Markup:
     protocols, rules = run.found.protocols, run.audit["rules"]
     paper = protocols["paper"]
     if not paper.users:
-        return joined(tag("h3", "Figures"), tag("p", "Nothing is held out to evaluate on."))
+        return joined(tag("h3", "Figures"), tag("p", "Nothing was evaluated: no held-out items."))
     said = f"HR@10 is {_with_interval(paper, 'HR@10')} over {paper.users:,} users"
     others = {name: one for name, one in rules.items() if name != "popularity"}
     if others:

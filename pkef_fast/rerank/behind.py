@@ -72,10 +72,12 @@ def learn_behind(
         aside = held.of(checked_users(config, data.n_users)[held.users])
         rest = replace(without_left_out(data, held), test_users=aside.users, test_items=aside.items)
         plain = base(rest, 1)
-        before, after = (
-            figures.evaluate(one, rest)[selection.METRIC]
-            for one in (plain, reranker.ranker(plain, rest, place.host))
-        )
-        kept = after > before or not len(aside.users)
+        before, after = None, None
+        if len(aside.users):
+            before, after = (
+                figures.evaluate(one, rest)[selection.METRIC]
+                for one in (plain, reranker.ranker(plain, rest, place.host))
+            )
+        kept = before is None or after > before
         chosen.reranker = {"model": before, "re-ranked": after, "kept": kept}
     return reranker

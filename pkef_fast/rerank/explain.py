@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arguments import listed
 from ..data.dataset import Array, Dataset
 from ..data.ids import Ids
 from ..errors import InputError
@@ -58,7 +59,7 @@ class _Known(NamedTuple):
 
 
 def explained(
-    ranker: Ranker, data: Dataset, users: Iterable[Any], items: Iterable[Iterable[Any]]
+    ranker: Ranker, data: Dataset, users: Any, items: Iterable[Any]
 ) -> dict[Any, list[Reason]]:
     """`reasons` by ids: a row of item ids a user. InputError for an order that is not re-ranked."""
     if not isinstance(ranker, Reranked):
@@ -66,10 +67,15 @@ def explained(
             "only a re-ranked order can be explained, and this model has no re-ranker; learn one "
             "with rerank(data), or `pkef-fast rerank RUN`."
         )
-    of_user, of_item = Ids("user", data), Ids("item", data)
+    users, rows = listed("users", users), listed("items", items, "a list of item ids for each user")
+    if len(users) != len(rows):
+        raise InputError(
+            f"items cannot be {len(rows)} rows for {len(users)} users; wanted one for each."
+        )
+    numbers, of_item = Ids("user", data).numbers(users), Ids("item", data)
     return {
-        user: reasons(ranker, of_user.number(user), of_item.numbers(row))
-        for user, row in zip(users, items, strict=True)
+        user: reasons(ranker, int(number), of_item.numbers(listed("a row of items", row)))
+        for user, number, row in zip(users, numbers, rows, strict=True)
     }
 
 

@@ -18,14 +18,18 @@ from ..errors import InputError
 from . import npz
 from .files import write_file
 
-FORMAT = 1
+FORMATS = (1, 2)  # 2: of format 1 an older version could not read every array
 
 
 def write(
-    path: str | os.PathLike[str], kind: str, facts: dict, arrays: Mapping[str, np.ndarray]
+    path: str | os.PathLike[str],
+    kind: str,
+    facts: dict,
+    arrays: Mapping[str, np.ndarray],
+    number: int = FORMATS[0],
 ) -> None:
-    """Write a file of this kind ("checkpoint", "model"), whole or not at all."""
-    text = json.dumps({"format": FORMAT, "kind": kind, **facts})
+    """Write a file of this kind ("checkpoint", "model") and format, whole or not at all."""
+    text = json.dumps({"format": number, "kind": kind, **facts})
     with write_file(path) as file:
         np.savez(file, facts=np.frombuffer(text.encode(), np.uint8), **arrays)
 
@@ -44,12 +48,13 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
     try:
         arrays = npz.read(path)
         facts = json.loads(arrays.pop("facts").tobytes())
-        found = (facts.pop("format"), facts.pop("kind"))
+        number, found = facts.pop("format"), facts.pop("kind")
     except (npz.Damaged, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise _unreadable(path, kind, error) from error
-    if found != (FORMAT, kind):
+    if found != kind or number not in FORMATS:
+        wanted = " or ".join(map(str, FORMATS))
         raise InputError(
-            f"{path} holds a {found[1]} of format {found[0]}; wanted a {kind} of format {FORMAT}."
+            f"{path} holds a {found} of format {number}; wanted a {kind} of format {wanted}."
         )
     return facts, arrays
 

@@ -327,6 +327,8 @@ class Fit:
 
 def _recorded(result: Evaluation) -> dict[str, Any]:
     """What a line of metrics.jsonl says of an evaluation: the figures, and those by protocol."""
+    if result.nothing:
+        return {}
     record = {**result.metrics, "ties": result.ties}
     if len(result.protocols) > 1:
         for name, one in result.protocols.items():

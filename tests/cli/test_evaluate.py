@@ -16,7 +16,7 @@ def test_evaluate(run, tmp_path):
     ranks = tmp_path / "ranks.csv"
     result = call("evaluate", run, "--cutoffs", "5,10", "--ranks", ranks, "--json")
     found = last_json(result)
-    assert set(found) == {"metrics", "users", "ties", "seconds"}
+    assert set(found) == {"metrics", "users", "items", "ties", "seconds"}
     assert set(found["metrics"]) == {"HR@5", "NDCG@5", "HR@10", "NDCG@10", "MRR"}
     rows = list(csv.DictReader(ranks.open(encoding="utf-8")))
     assert len(rows) == found["users"]
@@ -34,7 +34,7 @@ def test_evaluate_by_all_protocols(which, request):
     found = last_json(call("evaluate", folder, "--protocol", "all", "--json"))
     plain = last_json(call("evaluate", folder, "--json"))
     assert found["metrics"] == plain["metrics"]
-    assert set(found) == {"metrics", "users", "ties", "seconds", "protocols"}
+    assert set(found) == {"metrics", "users", "items", "ties", "seconds", "protocols"}
     assert list(found["protocols"]) == ["paper", "discovery", "return"]
     for one in found["protocols"].values():
         assert {"users", "HR@10", "NDCG@10", "interval"} <= set(one)

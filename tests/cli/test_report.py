@@ -201,7 +201,7 @@ def test_nothing_held_out_means_no_groups(tmp_path):
     call("train", "--dataset", tmp_path / "shop", "--out", run, "--model", "graph-rank")
     call("report", run, "-o", tmp_path / "report.html", "--no-times")
     said = texts(tree((tmp_path / "report.html").read_text(encoding="utf-8")))
-    assert "Nothing is held out" in said
+    assert "Nothing was evaluated: no held-out items" in said
     assert "Groups of users" not in said
 
 

@@ -135,7 +135,7 @@ def test_cut_facts(tmp_path, whole):
 
 
 FACTS = [
-    ({"format": 3}, "is of format 3; wanted format 1 or 2"),
+    ({"format": 4}, "is of format 4; wanted format 1, 2 or 3"),
     ({"format": None}, "is of format None"),
     ({"behaviors": ["view", "cart"]}, "another fingerprint"),
     ({"behaviors": ["view", "cart", "buy", "more"]}, "is damaged"),
@@ -184,7 +184,11 @@ ARRAYS = {
     "a test user too large": {"test_users": [0, 3]},
     "a test item too large": {"test_items": [3, 4]},
     "fewer test items than users": {"test_items": [3]},
-    "ids of fewer users": {"user_ids": np.array(["u", "v"])},
+    "ids of fewer users": {
+        "user_ids.bytes": np.frombuffer(b"uv", np.uint8),
+        "user_ids.ends": np.array([1, 2]),
+    },
+    "ids that end beyond their bytes": {"user_ids.ends": np.array([1, 2, 99])},
 }
 
 
@@ -195,7 +199,7 @@ def test_arrays_that_no_data_set_has_are_refused(tmp_path, whole, name, monkeypa
     with np.load(path) as archive:
         arrays = dict(archive)
     for key, value in ARRAYS[name].items():
-        arrays[key] = np.asarray(value, None if key == "user_ids" else np.int32)
+        arrays[key] = np.asarray(value, None if key.startswith("user_ids") else np.int32)
     np.savez(path, **arrays)
     monkeypatch.setattr(
         native.Dataset,

@@ -91,7 +91,7 @@ def test_what_columns_may_be(columns, wanted):
         ({"leave_out": "some"}, "leave_out cannot be 'some'"),
         ({"k_core": 0}, "k_core cannot be 0"),
         ({"separator": ""}, "--separator cannot be ''"),
-        ({"sepparator": ";"}, "load_dataset knows no option 'sepparator'; did you mean"),
+        ({"sepparator": ";"}, "a data set has no option 'sepparator'; did you mean"),
     ],
 )
 def test_what_cannot_be_said(tmp_path, options, sentence):

@@ -76,13 +76,15 @@ def test_users_without_a_test_item_are_skipped():
     np.testing.assert_array_equal(part.ranks, whole.ranks[::3])
 
 
-def test_without_any_test_item_the_figures_are_zero():
+def test_without_any_test_item_there_are_no_figures():
     data = shop()
     none = np.empty(0, np.int32)
     model = PKEF(d=4, epochs=1).fit(data)
     result = model.evaluate(dataclasses.replace(data, test_users=none, test_items=none))
     assert result.users == 0
-    assert result["HR@10"] == 0
+    assert all(np.isnan(value) for value in result.values())
+    assert result.nothing == "nothing was evaluated: no held-out items"
+    assert model.evaluate(data).nothing == ""
 
 
 def test_popularity_ranks_by_purchases_then_number():

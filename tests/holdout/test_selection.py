@@ -104,3 +104,20 @@ def test_the_seed_of_the_model_is_the_re_ranker_s_unless_it_has_one():
     aside = [checked_users(one.config, data.n_users) for one in (found[3], found[4])]
     assert not np.array_equal(*aside)
     assert Recommender("graph-rank").fit(data).rerank(data, **QUICK).config.seed == 0
+
+
+def test_a_reranker_that_nobody_could_test_is_said_to_be():
+    """The one user set aside to check it by gave no validation item."""
+    data = shop()
+    model = Recommender("graph-rank").fit(data, select="val")
+    gave = np.diff(data.interactions[-1].indptr) >= 3
+    assert not gave.all()
+    seed = next(
+        seed
+        for seed in range(500)
+        if not gave[checked_users(RerankConfig(seed=seed, check=0.01), data.n_users)].any()
+    )
+    model.rerank(data, seed=seed, check=0.01, **QUICK)
+    assert model.selection.reranker == {"model": None, "re-ranked": None, "kept": True}
+    said = model.selection.sentence("buy")
+    assert said.endswith("; re-ranker kept, with no user left to test it on.")

@@ -127,7 +127,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
 
 
 def _part(block: bytes, separator: str, width: int) -> tuple[Array, Array, Array]:
-    """Of each line of a piece: whether it is odd, and blank, and its quotes: none, 1 odd, 2 even."""
+    """Of each line of a piece: whether it is odd, and blank; its quotes: 0 none, 1 odd, 2 even."""
     data = np.frombuffer(block, np.uint8)
     ends = np.flatnonzero(data == ord("\n"))
     if not block.endswith(b"\n"):

@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import InputError
 from .. import split as splits
 from ..dataset import Array
+from ..id_column import column_of
 from ..split import Events
 from . import cells
 from .rows import Read
@@ -82,6 +83,6 @@ def core(
 
 def ids_or_none(ids: Sequence) -> Array | None:
     """Ids as an array, or None where they are 0, 1, 2…"""
-    ids = np.asarray(ids, dtype=np.str_) if isinstance(ids, list) else np.asarray(ids)
+    ids = column_of(ids)
     plain = ids.dtype.kind == "i" and np.array_equal(ids, np.arange(len(ids)))
     return None if plain else ids

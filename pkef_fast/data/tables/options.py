@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from ...arguments import whole
 from ...errors import InputError, did_you_mean
 from .roles import NAMES, role_named, squashed
 
@@ -60,8 +61,18 @@ class TableOptions:
     def __post_init__(self):
         self.allowed, self.split_by  # noqa: B018 - both refuse what cannot be
         one_of("leave_out", self.leave_out, LEAVE_OUT)
-        if self.k_core is not None and not self.k_core >= 1:
-            raise InputError(f"k_core cannot be {self.k_core}; wanted 1 or more.")
+        object.__setattr__(self, "seed", whole("seed", self.seed, 0))
+        if self.k_core is not None:
+            object.__setattr__(self, "k_core", whole("k_core", self.k_core, 1))
+
+    @classmethod
+    def of(cls, **options: Any) -> TableOptions:
+        """Options by name; InputError for one that there is not."""
+        known = [one.name for one in fields(cls)]
+        for name in options:
+            if name not in known:
+                raise InputError(f"a data set has no option {name!r}{did_you_mean(name, known)}")
+        return cls(**options)
 
     @property
     def used(self) -> dict[str, Any]:

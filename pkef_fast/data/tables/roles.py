@@ -152,7 +152,7 @@ def _missing(where: str, header: Sequence[str], missing: Sequence[str]) -> str:
     listed = ", ".join(repr(name.strip()[:40]) for name in header[:12]) or "none"
     words = ",".join(f"{role}=NAME" for role in missing)
     return (
-        f"{where}, line 1: found the columns {listed}, of which none is known as the "
+        f"{where}: found the columns {listed}, of which none is known as the "
         f"{' or the '.join(missing)}; wanted --columns {words}, or, if the file has no header, its "
         "columns in order: --columns user,item,behavior,time."
     )

@@ -88,7 +88,8 @@ def read(sources: Sequence, files: Sequence[File], options: TableOptions) -> Rea
     """
     first = sources[0]
     needs = ["rating"] if options.rated else []
-    found = roles.find(first.where, first.header, options.roles, needs)
+    where = f"{first.where}, line 1" if first.headed else first.where
+    found = roles.find(where, first.header, options.roles, needs)
     named = [one.behavior for one in files]
     if "behavior" not in found.columns and None in named and not options.rated:
         _ask_for_behaviors(first, found)

@@ -7,7 +7,7 @@ which rows could not be taken apart. Text cells stay text here: what they mean i
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -286,6 +286,9 @@ def _polars(frame: Any) -> pl.DataFrame:
         return frame.collect()
     if isinstance(frame, pl.DataFrame):
         return frame
+    arrow = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__", "iloc")
+    if not isinstance(frame, Mapping) and not any(hasattr(frame, name) for name in arrow):
+        raise TypeError("it has no Arrow interface")
     try:
         return pl.DataFrame(frame, strict=False)
     except ImportError:  # a pandas frame, which polars reads by pyarrow

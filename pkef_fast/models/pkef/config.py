@@ -226,11 +226,11 @@ class PkefConfig(TrainConfig):
         texts = [
             str(part).strip() for part in (parts if isinstance(parts, (list, tuple)) else [parts])
         ]
-        return tuple(int(text) if text.isdigit() else text for text in texts if text)
+        return tuple(int(text) if text.isdecimal() else text for text in texts if text)
 
 
 def _behavior_number(name: int | str, behaviors: Sequence[str]) -> int:
-    if isinstance(name, int) or str(name).isdigit():
+    if isinstance(name, int) or str(name).isdecimal():
         number = int(name)
         if not 0 <= number < len(behaviors):
             raise wrong(

@@ -9,7 +9,7 @@ import numpy as np
 
 from .config.fields import Fields
 from .data.dataset import Dataset
-from .data.stored import arrays_of, fields_of
+from .data.stored import arrays_of, fields_of, train_arrays
 from .device import Device
 from .errors import InputError
 from .holdout.selection import Selection
@@ -88,7 +88,7 @@ def start_of(path: str | os.PathLike[str], data: Dataset) -> Start:
     """
     facts, arrays = checkpoint.read(path, "model")
     sizes = (tuple(facts["behaviors"]), facts["n_users"], facts["n_items"])
-    wanted = arrays_of(data)
+    wanted = train_arrays(data)
     same = sizes == (data.behaviors, data.n_users, data.n_items) and all(
         name in arrays and np.array_equal(arrays[name], one) for name, one in wanted.items()
     )

@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import InputError, did_you_mean
 from .dataset import Array, Csr, Dataset
 from .epochs import unit_of, whole
+from .held_out import about_validation, distinct
 from .order import usual_target
 from .patterns import contains, earliest, pattern
 from .sparse import Entries, dense_entries
@@ -113,11 +114,15 @@ def finished(
     leave_out: str | None = None,
     split: str | None = None,
     times: Sequence[Array | None] | None = None,
+    validation: tuple[Array, Array] | None = None,
+    held_out_of: str | None = None,
 ) -> Dataset:
     """The data set of what a reader found, after the checks that all layouts share.
 
-    Test pairs may come in any order and more than once. `all_behaviors` are the names that the
-    data have besides those chosen: where their usual target is not the chosen one, a note says so.
+    Test and validation pairs may come in any order and more than once. `held_out_of` is the
+    behaviour that they are of, where the reader knows; validation pairs are left aside where the
+    target is another. `all_behaviors` are the names that the data have besides those chosen: where
+    their usual target is not the chosen one, a note says so.
 
     Raises
     ------
@@ -133,20 +138,29 @@ def finished(
                 f"behaviour {behavior!r} of data set {name!r} has no interactions; wanted at least "
                 f"one: {advice}."
             )
-    usual = usual_target(all_behaviors or behaviors)
+    usual = held_out_of or usual_target(all_behaviors or behaviors)
     if usual is not None and usual != behaviors[-1]:
         notes.append(
             f"The target is {behaviors[-1]!r}, the last behaviour; held-out items of this data set "
             f"are usually of {usual!r}."
         )
-    keys = np.unique(test_users.astype(np.int64) * max(n_items, 1) + test_items)
-    test_users, test_items = (part.astype(np.int32) for part in np.divmod(keys, max(n_items, 1)))
+    test_users, test_items = distinct((test_users, test_items), n_items)
     trained = int(contains(interactions[-1], test_users, test_items, n_items).sum())
     if trained:
         notes.append(
             f"{trained} of {len(test_users)} held-out items are also train {behaviors[-1]!r} "
             "interactions of their user: they were seen in training, so figures flatter the model."
         )
+    if validation is not None:
+        validation = distinct(validation, n_items)
+        if usual is not None and usual != behaviors[-1]:
+            notes.append(
+                f"{len(validation[0])} validation pairs are of {usual!r} and are left aside."
+            )
+            validation = None
+        else:
+            tested = pattern(test_users, test_items, n_users, n_items)
+            notes += about_validation(validation, interactions[-1], tested, behaviors[-1], n_items)
     if not len(test_users):
         notes.append("There are no held-out items, so nothing can be evaluated.")
     return Dataset(
@@ -164,6 +178,7 @@ def finished(
         leave_out=leave_out,
         split=split,
         times=None if times is None else tuple(times),
+        validation=validation,
     )
 
 
@@ -173,12 +188,14 @@ def chosen(data: Dataset, behaviors: Sequence[str]) -> Dataset:
     places = [data.behaviors.index(name) for name in behaviors]
     notes = data.notes
     if behaviors[-1] != data.target:
+        left = "" if data.validation is None else ", and its validation pairs are left aside"
         notes += (
             f"The target is {behaviors[-1]!r}, the last behaviour; the held-out items are of "
-            f"{data.target!r}.",
+            f"{data.target!r}{left}.",
         )
     return replace(
         data,
+        validation=data.validation if behaviors[-1] == data.target else None,
         behaviors=tuple(behaviors),
         interactions=tuple(data.interactions[k] for k in places),
         times=data.times and tuple(data.times[k] for k in places),

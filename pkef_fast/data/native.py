@@ -1,7 +1,8 @@
 """The native layout: `dataset.json` (facts) and `interactions.npz` (arrays, uncompressed).
 
 The arrays are those of `stored`, `test_users` and `test_items`. Format 2 is format 1 with times; it
-is only written where there are some, so that older versions read all that they can.
+is only written where there are some, so that older versions read all that they can; format 3 is
+format 2 with validation pairs, which older versions would leave out in silence.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from . import checks
 from .dataset import Array, Dataset
 from .stored import arrays_of, fields_of
 
-PLAIN, TIMED = 1, 2  # formats
+PLAIN, TIMED, VALIDATED = FORMATS = 1, 2, 3
 FACTS, ARRAYS = "dataset.json", "interactions.npz"
 _WANTED = "a data set written by `pkef-fast data convert`"
 
@@ -42,13 +43,14 @@ def save_native(dataset: Dataset, path: str | os.PathLike[str]) -> Path:
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise InputError(f"{path} already exists; wanted a new or an empty folder.")
     facts = {
-        "format": PLAIN if dataset.times is None else TIMED,
+        "format": _format_of(dataset),
         "name": dataset.name,
         "behaviors": dataset.behaviors,
         "n_users": dataset.n_users,
         "n_items": dataset.n_items,
         "interactions": dataset.counts(),
         "test_items": len(dataset.test_items),
+        **({} if dataset.validation is None else {"validation_items": len(dataset.validation[1])}),
         "source": dataset.source,
         "notes": dataset.notes,
         "leave_out": dataset.leave_out,
@@ -67,6 +69,12 @@ def save_native(dataset: Dataset, path: str | os.PathLike[str]) -> Path:
                 file.flush()
                 os.fsync(file.fileno())
     return path
+
+
+def _format_of(dataset: Dataset) -> int:
+    if dataset.validation is not None:
+        return VALIDATED
+    return PLAIN if dataset.times is None else TIMED
 
 
 def read(folder: Path, behaviors: Sequence[str] | None = None) -> Dataset:
@@ -102,8 +110,8 @@ def _read_facts(path: Path) -> dict:
         raise InputError(f"{path} cannot be read: {error.strerror}; wanted {_WANTED}.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}); wanted {_WANTED}.") from error
-    if version not in (PLAIN, TIMED):
-        raise InputError(f"{path} is of format {version!r}; wanted format {PLAIN} or {TIMED}.")
+    if version not in FORMATS:
+        raise InputError(f"{path} is of format {version!r}; wanted format 1, 2 or 3.")
     return facts
 
 
@@ -146,6 +154,10 @@ def _consistent(data: Dataset) -> bool:
         if not np.all(np.isin(falls, indptr)):  # items rise but where a row begins
             return False
         pairs.append((indices, data.n_items))
+    users_of_pairs = [data.test_users]
+    if data.validation is not None:
+        pairs += zip(data.validation, (data.n_users, data.n_items), strict=True)
+        users_of_pairs.append(data.validation[0])
     times = [one for one in data.times or () if one is not None]
     ids = ((data.user_ids, data.n_users), (data.item_ids, data.n_items))
     return (
@@ -155,6 +167,6 @@ def _consistent(data: Dataset) -> bool:
         and all(len(a) == 0 or (a.min() >= 0 and a.max() < limit) for a, limit in pairs)
         and all(one.dtype == np.int64 for one in times)
         and len(data.test_users) == len(data.test_items)
-        and bool(np.all(np.diff(data.test_users) >= 0))
+        and all(bool(np.all(np.diff(users) >= 0)) for users in users_of_pairs)
         and all(a is None or a.shape == (n,) for a, n in ids)
     )

@@ -22,6 +22,7 @@ def summary(dataset: Dataset) -> dict[str, Any]:
         items), target_overlap (share of train target pairs that this behaviour has too),
         test_seen (share of held-out pairs that it has), times (the first and the last, or None);
         test : items, users, also_train_target (held-out pairs that are train target pairs too);
+        validation : items, users of the publishers' validation pairs, or None;
         users_without_target : users without a train target interaction.
     """
     target = dataset.interactions[-1]
@@ -53,6 +54,11 @@ def summary(dataset: Dataset) -> dict[str, Any]:
             "items": len(dataset.test_items),
             "users": len(np.unique(dataset.test_users)),
             "also_train_target": int(contains(target, *test, dataset.n_items).sum()),
+        },
+        "validation": dataset.validation
+        and {
+            "items": len(dataset.validation[1]),
+            "users": len(np.unique(dataset.validation[0])),
         },
         "users_without_target": int(np.count_nonzero(np.diff(target.indptr) == 0)),
         "source": dataset.source,

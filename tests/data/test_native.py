@@ -24,6 +24,7 @@ def whole():
         notes=("A note.",),
         leave_out="all",
         times=(np.arange(5), None, np.arange(4) - 7),
+        validation=(np.array([0, 0, 2], np.int32), np.array([1, 2, 3], np.int32)),
     )
 
 
@@ -40,7 +41,23 @@ def test_a_folder_holds_all(tmp_path, whole):
         None,
         [-7, -6, -5, -4],
     ]
+    assert [one.tolist() for one in found.validation] == [[0, 0, 2], [1, 2, 3]]
     assert found.fingerprint() == whole.fingerprint()
+
+
+def test_formats_are_as_old_as_they_can_be(tmp_path, whole):
+    plain = replace(whole, times=None, validation=None)
+    for wanted, one in (
+        (1, plain),
+        (2, replace(whole, validation=None)),
+        (3, replace(plain, validation=whole.validation)),
+    ):
+        folder = save_native(one, tmp_path / str(wanted))
+        facts = json.loads((folder / native.FACTS).read_text(encoding="utf-8"))
+        assert facts["format"] == wanted
+        assert facts.get("validation_items") == (3 if wanted == 3 else None)
+        assert native.read(folder).fingerprint() == one.fingerprint()
+    assert plain.fingerprint() != replace(plain, validation=whole.validation).fingerprint()
 
 
 def test_equal_data_give_equal_bytes(tmp_path, whole):
@@ -65,6 +82,8 @@ def test_behaviors_are_chosen(tmp_path, whole):
     assert found.behaviors == ("cart", "view")
     assert found.interactions[1].indices.tolist() == whole.interactions[0].indices.tolist()
     assert "the held-out items are of 'buy'" in found.notes[-1]
+    assert found.validation is None
+    assert native.read(folder, ("view", "buy")).validation is not None
     with pytest.raises(InputError, match="behaviour 'byu' is not in data set 'shop'; did you mean"):
         native.read(folder, ("byu",))
 
@@ -135,7 +154,7 @@ def test_cut_facts(tmp_path, whole):
 
 
 FACTS = [
-    ({"format": 3}, "is of format 3; wanted format 1 or 2"),
+    ({"format": 4}, "is of format 4; wanted format 1, 2 or 3"),
     ({"format": None}, "is of format None"),
     ({"behaviors": ["view", "cart"]}, "another fingerprint"),
     ({"behaviors": ["view", "cart", "buy", "more"]}, "is damaged"),
@@ -185,6 +204,9 @@ ARRAYS = {
     "a test item too large": {"test_items": [3, 4]},
     "fewer test items than users": {"test_items": [3]},
     "ids of fewer users": {"user_ids": np.array(["u", "v"])},
+    "validation users that fall": {"validation_users": [2, 0, 0]},
+    "a validation item too large": {"validation_items": [1, 2, 4]},
+    "fewer validation items than users": {"validation_items": [1, 2]},
 }
 
 
@@ -206,7 +228,9 @@ def test_arrays_that_no_data_set_has_are_refused(tmp_path, whole, name, monkeypa
         native.read(folder)
 
 
-@pytest.mark.parametrize("name", ["indptr.0", "indices.2", "test_users", "test_items"])
+@pytest.mark.parametrize(
+    "name", ["indptr.0", "indices.2", "test_users", "test_items", "validation_users"]
+)
 @pytest.mark.parametrize("change", [np.int64, np.float32, lambda a: a[None], lambda a: a[:0]])
 def test_arrays_of_another_type_or_shape_are_refused(tmp_path, whole, name, change):
     folder = save_native(whole, tmp_path / "shop")
@@ -225,10 +249,10 @@ def test_a_missing_array_or_file(tmp_path, whole):
     path = folder / native.ARRAYS
     with np.load(path) as archive:
         arrays = dict(archive)
-    del arrays["indices.1"]
-    np.savez(path, **arrays)
-    with pytest.raises(InputError, match=r"is damaged \(KeyError"):
-        native.read(folder)
+    for name in ("indices.1", "validation_items"):
+        np.savez(path, **{key: one for key, one in arrays.items() if key != name})
+        with pytest.raises(InputError, match=r"is damaged \(KeyError"):
+            native.read(folder)
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(InputError, match="cannot be read"):
         native.read(folder)

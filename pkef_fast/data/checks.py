@@ -15,7 +15,7 @@ from .epochs import unit_of, whole
 from .held_out import about_validation, distinct
 from .order import usual_target
 from .patterns import contains, earliest, pattern
-from .sparse import Entries, dense_entries
+from .sparse import MAX_USED, Entries, dense_entries
 
 
 def as_entries(content: Any, path: Path, wanted: str) -> Entries:
@@ -50,12 +50,24 @@ def interactions_of(matrix: Entries, path: Path) -> tuple[Csr, Array | None]:
             f"{matrix.values[first]}, wanted a value of 0 (no interaction) or more"
             + (f"; {len(wrong)} values are wrong in all." if len(wrong) > 1 else ".")
         )
+    for count, name in zip(matrix.shape, ("users", "items"), strict=True):
+        side_in_reach(count, name, path)
     kept = matrix.values > 0
     rows, columns, values = (part[kept] for part in matrix[1:])
     csr = pattern(rows, columns, *matrix.shape)
     if unit_of(values) is None:
         return csr, None
     return csr, earliest(csr, rows, columns, whole(values, 1), matrix.shape[1])
+
+
+def side_in_reach(count: int, name: str, path: Path) -> None:
+    """InputError when a file asks for more users or items than can be held."""
+    if count > MAX_USED:
+        raise InputError(
+            f"{path} asks for {count} {name}, as numbers are used as they are; wanted at most "
+            f"{MAX_USED}: number {name} from 0, or give a table of user, item and behavior, whose "
+            "ids may be anything."
+        )
 
 
 def same_shape(shapes: Mapping[Path, tuple[int, int]]) -> tuple[int, int]:
@@ -84,6 +96,17 @@ def existing_files(folder: Path, files: Mapping[str, Path | None], expected: Seq
         raise InputError(
             f"{folder / missing[0]} does not exist; wanted in {folder}: {', '.join(expected)}."
         )
+
+
+def all_wanted(expected: Sequence[str] | None, found: Sequence[str]) -> bool:
+    """Whether all of a registered data set's behaviours are to be read from a folder.
+
+    So it is where nothing else is there: then a missing file is an error. A folder with other
+    behaviours is another data set, and is read as it is.
+    """
+    if expected is None or not set(expected) & set(found):
+        return False
+    return set(expected) <= set(found) or set(found) <= set(expected)
 
 
 def known_behaviors(names: Sequence[str], found: Sequence[str], where: object) -> None:

@@ -55,8 +55,7 @@ def load_dataset(
     ----------
     dataset : str or path, optional
         demo, taobao, tmall, beibei, retail_rocket, or the path of a table file or of a folder in
-        any known layout (native, release, matrices, texts, table). Left out: the content of
-        `data_dir`, or `demo` without one.
+        any known layout; see below. Left out: the content of `data_dir`, or `demo` without one.
     data_dir : path, optional
         The folder with the data set's files, or one that holds a folder named after it. Without it
         a registered data set is looked for in ./data/NAME and ./NAME.
@@ -82,6 +81,23 @@ def load_dataset(
         When it is not there or cannot be used; one sentence says where, what was found, and what
         was wanted.
 
+    Notes
+    -----
+    Folders are read as they are published, with nothing renamed; notes say what was assumed and
+    which files were not read:
+
+    - native: what `save_native` writes.
+    - release: `trn_<behaviour>` and `tst_int`, pickled or .npz; or text, `user item` a line, with
+      `tst_<target>` and `vld_<target>` (VCGAE).
+    - matrices: `train_mat_<behaviour>`, `test_mat` and perhaps `valid_mat`, pickled or .npz
+      (SSLRec).
+    - plain: `<behaviour>.npz` or `.pkl`, and `test`, perhaps `validation`.
+    - texts: `<behaviour>.txt` and `test.txt`, of lines of numbers or `_dict.txt` of JSON, perhaps
+      with `validation.txt` or `valid.txt`, `train.txt` (the target's train part), `data_size.txt`,
+      `count.txt` or `statistics.json` (GHCF, EHCF, MBGCN, CascadingRank, CRGCN).
+    - nested: `<behaviour>/train.txt`, and `test.txt` of the target (MB-CGCN).
+    - table: a table of interactions, split here.
+
     Examples
     --------
     >>> load_dataset("demo").counts()["buy"] > 1000
@@ -97,16 +113,34 @@ def load_dataset(
         data = _demo(seed, behaviors, data_dir)
         return replace(data, source={"dataset": "demo", "seed": seed, **chosen})
     path, name = _locate(dataset, data_dir)
-    expected = DATASETS[name].behaviors if name in DATASETS else None
+    entry = DATASETS.get(name.lower())
+    by_path = str(dataset) not in DATASETS
+    expected = None if by_path or entry is None else entry.behaviors
     options = layouts.TableOptions(seed=seed, split=split, leave_out=leave_out)
     data, used = layouts.read(path, behaviors, expected, options)
-    if data.leave_out is None and name.lower() in DATASETS:
-        data = replace(data, leave_out=DATASETS[name.lower()].leave_out)
     source = {"dataset": str(path)}
-    if name in DATASETS:
-        source = {"dataset": name, "data_dir": str(path)}
-        data = replace(data, name=name)
+    if entry is not None and _is(entry, data, by_path):
+        if data.leave_out is None:
+            data = replace(data, leave_out=entry.leave_out)
+        if name in DATASETS:
+            source = {"dataset": name, "data_dir": str(path)}
+            data = replace(data, name=name)
+    elif entry is not None and not by_path:
+        note = (
+            f"{path} holds other behaviours than the registered {name!r} "
+            f"({', '.join(entry.behaviors)}) and was read as it is."
+        )
+        data = replace(data, notes=(*data.notes, note))
     return replace(data, source={**source, **chosen, **used})
+
+
+def _is(entry: Entry, data: Dataset, by_path: bool) -> bool:
+    """Whether what was read is a registered data set, and not one whose folder has its name.
+
+    Asked for by its name it may be a part of it; a path is a path, so all behaviours must be there.
+    """
+    found, known = set(data.behaviors), set(entry.behaviors)
+    return found == known if by_path else found <= known
 
 
 def _demo(seed: int, behaviors: Sequence[str] | None, data_dir) -> Dataset:

@@ -31,7 +31,7 @@ def as_entries(content: Any, path: Path, wanted: str) -> Entries:
     raise InputError(f"{path} holds {article} {kind}; wanted {wanted}.")
 
 
-def interactions_of(matrix: Entries, path: Path) -> tuple[Csr, Array | None]:
+def interactions_of(matrix: Entries, path: object) -> tuple[Csr, Array | None]:
     """Pattern of a matrix: any value above zero is an interaction, zero is none. And its times.
 
     The values are taken for times where `epochs.unit_of` knows their unit; of a repeated pair the
@@ -60,7 +60,7 @@ def interactions_of(matrix: Entries, path: Path) -> tuple[Csr, Array | None]:
     return csr, earliest(csr, rows, columns, whole(values, 1), matrix.shape[1])
 
 
-def side_in_reach(count: int, name: str, path: Path) -> None:
+def side_in_reach(count: int, name: str, path: object) -> None:
     """InputError when a file asks for more users or items than can be held."""
     if count > MAX_USED:
         raise InputError(
@@ -70,7 +70,7 @@ def side_in_reach(count: int, name: str, path: Path) -> None:
         )
 
 
-def same_shape(shapes: Mapping[Path, tuple[int, int]]) -> tuple[int, int]:
+def same_shape(shapes: Mapping[Any, tuple[int, int]]) -> tuple[int, int]:
     """The one shape (U, I) of all matrices.
 
     Raises

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -87,6 +89,53 @@ class Dataset:
         for csr, one in zip(self.interactions, self.times, strict=True):
             if one is not None and one.shape != csr.indices.shape:
                 raise ValueError(f"{one.shape} times for {csr.indices.shape} interactions")
+
+    @classmethod
+    def from_matrices(
+        cls,
+        matrices: Mapping[str, Any],
+        test: Any = None,
+        validation: Any = None,
+        *,
+        behaviors: Sequence[str] | None = None,
+        name: str = "data",
+        leave_out: str | None = None,
+    ) -> Dataset:
+        """A data set of one matrix a behaviour.
+
+        Parameters
+        ----------
+        matrices : dict of behaviour → SciPy sparse matrix or array (U, I)
+            Of any format and type of numbers; a value above zero is an interaction. In the dict's
+            order, upstream first, the target last.
+        test : array (T, 2), list of U entries, or matrix (U, I), optional
+            Held-out target pairs: rows of user and item; an item, None or items of each user; or a
+            matrix like the others.
+        validation : as `test`, optional
+            Target pairs to choose by; see `Dataset`.
+        behaviors : sequence of str, optional
+            Those to use, in another order than the dict's, the target last.
+        name : str
+        leave_out : {"target", "all"}, optional
+            Whether `test` was taken out of the target alone or out of all matrices.
+
+        Raises
+        ------
+        InputError
+            When a part is of another form or shape, or holds what is no user or item.
+
+        Examples
+        --------
+        >>> views, buys = np.array([[1, 1, 0], [0, 1, 1]]), np.array([[1, 0, 0], [0, 1, 0]])
+        >>> data = Dataset.from_matrices({"view": views, "buy": buys}, test=[1, None])
+        >>> data.counts(), data.test_items
+        ({'view': 4, 'buy': 2}, array([1], dtype=int32))
+        """
+        # By its name: that module makes a Dataset, and so imports this one.
+        module = importlib.import_module(".from_matrices", __package__)
+        return module.from_matrices(
+            matrices, test, validation, behaviors=behaviors, name=name, leave_out=leave_out
+        )
 
     @property
     def target(self) -> str:

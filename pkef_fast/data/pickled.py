@@ -13,7 +13,7 @@ import numpy as np
 
 from . import checks, npz_matrices, unpickle, user_lists
 from .dataset import Array, Csr
-from .epochs import unit_of
+from .epochs import comparable
 from .names import mixed_note, mixtures
 from .order import ordered
 from .patterns import row_of_each
@@ -94,14 +94,8 @@ def read_matrices(
         wanted, more = ordered({name: len(csr.indices) for name, (csr, _) in patterns.items()})
         notes += more
     interactions, times = zip(*(patterns[name] for name in wanted), strict=True)
-    units = {name: unit_of(one) for name, one in zip(wanted, times, strict=True) if one is not None}
-    if len(set(units.values())) > 1:  # they could not be compared
-        times = (None,) * len(wanted)
-    elif units:
-        notes += (
-            f"The values of {', '.join(units)} are taken for times of the interactions, in "
-            f"{next(iter(units.values()))} since 1970.",
-        )
+    times, more = comparable(dict(zip(wanted, times, strict=True)))
+    notes += more
     files = tuple(path for path in files if path is not None)
     return Matrices(wanted, interactions, times, shapes, found, notes, files)
 

@@ -49,6 +49,6 @@ def _items(entry: Any) -> Sequence[Any]:
 
 def _is_whole(value: Any) -> bool:
     """Whether an entry is an integer, perhaps written as a float."""
-    if isinstance(value, float):
-        return value.is_integer()
-    return isinstance(value, int) and not isinstance(value, bool)
+    if isinstance(value, (float, np.floating)):
+        return float(value).is_integer()
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -52,7 +52,8 @@ def read(
     found = _names(folder)
     text = {name: find(folder, TRAIN + name, ENDINGS) for name in found}
     text = {name: path for name, path in text.items() if path is not None}
-    if text and all(map(is_text, text.values())):
+    filled = [path for path in text.values() if path.stat().st_size]
+    if filled and all(map(is_text, filled)):
         return _read_text(folder, text, behaviors, expected)
     test = next((stem for stem in _held_out(folder) if find(folder, stem)), TEST)
     target = None if test == TEST else test.removeprefix("tst_")

@@ -222,6 +222,17 @@ def test_vcgae(tmp_path):
         load_dataset(tmp_path)
 
 
+def test_vcgae_with_an_empty_file_or_without_a_test(tmp_path):
+    folder = vcgae(tmp_path)
+    (folder / "trn_fav").write_text("", encoding="utf-8")
+    with pytest.raises(InputError, match=r"behaviour 'fav' .* has no interactions"):
+        load_dataset(folder)
+    assert load_dataset(folder, behaviors="pv,buy").behaviors == ("pv", "buy")
+    (folder / "tst_buy").unlink()
+    with pytest.raises(InputError, match="tst_int does not exist; wanted in"):
+        load_dataset(folder)
+
+
 def test_a_zero_anywhere_means_numbers_from_zero(tmp_path):
     folder = vcgae(tmp_path)
     (folder / "vld_buy").write_text("0 4\n", encoding="utf-8")

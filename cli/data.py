@@ -84,7 +84,8 @@ def info(dataset, as_json, **source):
         f"{facts['name']}: {facts['users']} users, {facts['items']} items, "
         f"{facts['test']['items']} held-out {facts['target']!r} items of "
         f"{facts['test']['users']} users, "
-        f"{facts['users_without_target']} users without any {facts['target']!r} in train"
+        + _validation(facts)
+        + f"{facts['users_without_target']} users without any {facts['target']!r} in train"
     )
     if facts["papers"] is not None:
         click.echo(f"papers: {facts['papers']}")
@@ -112,6 +113,11 @@ def info(dataset, as_json, **source):
         ],
         rows,
     )
+
+
+def _validation(facts: dict) -> str:
+    found = facts["validation"]
+    return "" if found is None else f"{found['items']} validation items of {found['users']} users, "
 
 
 def _degrees(one: dict) -> str:

@@ -85,8 +85,9 @@ INTERRUPTED = 130  # the shell's code for a program ended by Ctrl-C
 @click.option(
     "--select",
     type=click.Choice(SELECT),
-    help="val: hold out one more target item of each user with three or more, and choose epoch and "
-    "re-ranker by it [default: the model's own: last, the last epoch, for "
+    help="val: choose epoch and re-ranker by the data set's own validation items or, where it has "
+    "none, by one more held-out target item of each user with three or more [default: the model's "
+    "own: last, the last epoch, for "
     + " and ".join(name for name, one in MODELS.items() if one.select == "last")
     + "; val for others].",
 )

@@ -12,7 +12,7 @@ from ..data import load_dataset
 from ..device import device as make_device
 from ..device import set_threads
 from ..evaluate.protocols import PROTOCOLS
-from ..holdout.visibility import visibility_of
+from ..holdout.validation import validation_visibility
 from ..models import MODELS, model_class
 from ..tune.search import METRICS, PRUNERS, Search, Trial
 from .options import (
@@ -39,8 +39,9 @@ def _help() -> str:
     lines = [
         "Search a model's fields by its validation items; the test items are never read.",
         "",
-        "One more target item of each user with at least three is held out, and trials are judged "
-        "by it alone. The study lies in an SQLite file and goes on if it exists.",
+        "Trials are judged by the data set's own validation items alone, or, where it has none, by "
+        "one more held-out target item of each user with at least three. The study lies in an "
+        "SQLite file and goes on if it exists.",
         "",
         "\b",
         "pkef-fast tune --dataset taobao --data-dir DATA --protocol discovery --out best.toml",
@@ -141,16 +142,17 @@ def tune(
         changes,
         metric=metric,
         protocol=protocol,
-        visible=visibility_of(data, leave_out).share,
+        visible=validation_visibility(data, leave_out).share,
         seed=seed,
         pruner=pruner,
         device=make_device(device),
     )
     out = Path(out) if out else Path(f"{data.name}-{model}.toml")
     study = Path(study) if study else out.with_suffix(".db")
+    own = " of the data set's own" if search.published else ""
     note(
-        f"{data.name}: {len(search.data.test_items)} validation items; {trials} trials of {model} "
-        f"by {protocol} {metric}, study {study}"
+        f"{data.name}: {len(search.data.test_items)} validation items{own}; {trials} trials of "
+        f"{model} by {protocol} {metric}, study {study}"
     )
 
     def told(trial: Trial, best: Trial | None) -> None:
@@ -172,6 +174,7 @@ def tune(
                 "metric": metric,
                 "protocol": protocol,
                 "validation_items": len(search.data.test_items),
+                "validation_published": search.published,
                 "best": found.best._asdict(),
                 "trials": len(found.trials),
                 "given_up": sum(trial.pruned for trial in found.trials),

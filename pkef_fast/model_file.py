@@ -9,7 +9,7 @@ import numpy as np
 
 from .config.fields import Fields
 from .data.dataset import Dataset
-from .data.stored import arrays_of, fields_of, has_names
+from .data.stored import arrays_of, fields_of, has_names, train_arrays
 from .device import Device
 from .errors import InputError
 from .holdout.selection import Selection
@@ -97,7 +97,7 @@ def start_of(path: str | os.PathLike[str], data: Dataset) -> Start:
     sizes = (tuple(facts["behaviors"]), facts["n_users"], facts["n_items"])
     same = sizes == (data.behaviors, data.n_users, data.n_items)
     if same:  # through a data set, because an older file holds the same ids in another form
-        found, wanted = arrays_of(_data_of(facts, arrays)), arrays_of(data)
+        found, wanted = train_arrays(_data_of(facts, arrays)), train_arrays(data)
         same = all(name in found and np.array_equal(found[name], wanted[name]) for name in wanted)
     if not same:
         raise InputError(

@@ -22,7 +22,7 @@ from .evaluate.figures import Evaluation
 from .evaluate.lists import Recommendation, best_items
 from .evaluate.rankers import Ranker
 from .holdout.selection import Selection
-from .holdout.visibility import visibility_of
+from .holdout.validation import validation_visibility
 from .model_file import Saved
 from .models import Model, model_class
 from .rerank import Reason, RerankConfig, Reranker, explained, learn_behind
@@ -114,7 +114,8 @@ class Recommender:
         rerank : {"none", "learned"}
             Whether a re-ranker is learned once the model is trained; see `rerank`.
         select : {"last", "val"}, optional
-            "val" chooses the epoch, and whether to re-rank, by one more held-out item of each user.
+            "val" chooses the epoch, and whether to re-rank, by the data set's own validation items,
+            or else by one more held-out item of each user.
             Left out: the model's own way, "last" for PKEF and "val" for those it is compared with.
         leave_out, rerank_config
             Of the re-ranker; `leave_out` of the validation items too.
@@ -136,7 +137,7 @@ class Recommender:
         if rerank not in RERANK:
             raise InputError(f"rerank cannot be {rerank!r}{did_you_mean(rerank, RERANK)}")
         if rerank != "none":
-            visibility_of(data, leave_out)  # ask before the training, not after it
+            validation_visibility(data, leave_out)  # ask before the training, not after it
         self.preset = self.preset or self.model_class.default_preset(data.name)
         fit = Fit(
             self.model_class,

@@ -7,7 +7,6 @@
 """
 
 from .dataset import Csr, Dataset
-from .in_memory import from_events, from_frame
 from .known import DATASETS
 from .native import save_native
 from .registry import load_dataset
@@ -18,8 +17,6 @@ __all__ = [
     "DATASETS",
     "Csr",
     "Dataset",
-    "from_events",
-    "from_frame",
     "generate",
     "load_dataset",
     "save_native",

@@ -12,9 +12,10 @@ import numpy as np
 from ..errors import InputError, did_you_mean
 from .dataset import Array, Csr, Dataset
 from .epochs import unit_of, whole
+from .held_out import about_validation, distinct
 from .order import usual_target
 from .patterns import contains, earliest, pattern
-from .sparse import Entries, dense_entries
+from .sparse import MAX_USED, Entries, dense_entries
 
 
 def as_entries(content: Any, path: Path, wanted: str) -> Entries:
@@ -30,7 +31,7 @@ def as_entries(content: Any, path: Path, wanted: str) -> Entries:
     raise InputError(f"{path} holds {article} {kind}; wanted {wanted}.")
 
 
-def interactions_of(matrix: Entries, path: Path) -> tuple[Csr, Array | None]:
+def interactions_of(matrix: Entries, path: object) -> tuple[Csr, Array | None]:
     """Pattern of a matrix: any value above zero is an interaction, zero is none. And its times.
 
     The values are taken for times where `epochs.unit_of` knows their unit; of a repeated pair the
@@ -49,6 +50,8 @@ def interactions_of(matrix: Entries, path: Path) -> tuple[Csr, Array | None]:
             f"{matrix.values[first]}, wanted a value of 0 (no interaction) or more"
             + (f"; {len(wrong)} values are wrong in all." if len(wrong) > 1 else ".")
         )
+    for count, name in zip(matrix.shape, ("users", "items"), strict=True):
+        side_in_reach(count, name, path)
     kept = matrix.values > 0
     rows, columns, values = (part[kept] for part in matrix[1:])
     csr = pattern(rows, columns, *matrix.shape)
@@ -57,7 +60,17 @@ def interactions_of(matrix: Entries, path: Path) -> tuple[Csr, Array | None]:
     return csr, earliest(csr, rows, columns, whole(values, 1), matrix.shape[1])
 
 
-def same_shape(shapes: Mapping[Path, tuple[int, int]]) -> tuple[int, int]:
+def side_in_reach(count: int, name: str, path: object) -> None:
+    """InputError when a file asks for more users or items than can be held."""
+    if count > MAX_USED:
+        raise InputError(
+            f"{path} asks for {count} {name}, as numbers are used as they are; wanted at most "
+            f"{MAX_USED}: number {name} from 0, or give a table of user, item and behavior, whose "
+            "ids may be anything."
+        )
+
+
+def same_shape(shapes: Mapping[Any, tuple[int, int]]) -> tuple[int, int]:
     """The one shape (U, I) of all matrices.
 
     Raises
@@ -83,6 +96,17 @@ def existing_files(folder: Path, files: Mapping[str, Path | None], expected: Seq
         raise InputError(
             f"{folder / missing[0]} does not exist; wanted in {folder}: {', '.join(expected)}."
         )
+
+
+def all_wanted(expected: Sequence[str] | None, found: Sequence[str]) -> bool:
+    """Whether all of a registered data set's behaviours are to be read from a folder.
+
+    So it is where nothing else is there: then a missing file is an error. A folder with other
+    behaviours is another data set, and is read as it is.
+    """
+    if expected is None or not set(expected) & set(found):
+        return False
+    return set(expected) <= set(found) or set(found) <= set(expected)
 
 
 def known_behaviors(names: Sequence[str], found: Sequence[str], where: object) -> None:
@@ -113,12 +137,16 @@ def finished(
     leave_out: str | None = None,
     split: str | None = None,
     times: Sequence[Array | None] | None = None,
+    validation: tuple[Array, Array] | None = None,
+    held_out_of: str | None = None,
     reading: dict[str, Any] | None = None,
 ) -> Dataset:
     """The data set of what a reader found, after the checks that all layouts share.
 
-    Test pairs may come in any order and more than once. `all_behaviors` are the names that the
-    data have besides those chosen: where their usual target is not the chosen one, a note says so.
+    Test and validation pairs may come in any order and more than once. `held_out_of` is the
+    behaviour that they are of, where the reader knows; validation pairs are left aside where the
+    target is another. `all_behaviors` are the names that the data have besides those chosen: where
+    their usual target is not the chosen one, a note says so.
 
     Raises
     ------
@@ -134,20 +162,29 @@ def finished(
                 f"behaviour {behavior!r} of data set {name!r} has no interactions; wanted at least "
                 f"one: {advice}."
             )
-    usual = usual_target(all_behaviors or behaviors)
+    usual = held_out_of or usual_target(all_behaviors or behaviors)
     if usual is not None and usual != behaviors[-1]:
         notes.append(
             f"The target is {behaviors[-1]!r}, the last behaviour; held-out items of this data set "
             f"are usually of {usual!r}."
         )
-    keys = np.unique(test_users.astype(np.int64) * max(n_items, 1) + test_items)
-    test_users, test_items = (part.astype(np.int32) for part in np.divmod(keys, max(n_items, 1)))
+    test_users, test_items = distinct((test_users, test_items), n_items)
     trained = int(contains(interactions[-1], test_users, test_items, n_items).sum())
     if trained:
         notes.append(
             f"{trained} of {len(test_users)} held-out items are also train {behaviors[-1]!r} "
             "interactions of their user: they were seen in training, so figures flatter the model."
         )
+    if validation is not None:
+        validation = distinct(validation, n_items)
+        if usual is not None and usual != behaviors[-1]:
+            notes.append(
+                f"{len(validation[0])} validation pairs are of {usual!r} and are left aside."
+            )
+            validation = None
+        else:
+            tested = pattern(test_users, test_items, n_users, n_items)
+            notes += about_validation(validation, interactions[-1], tested, behaviors[-1], n_items)
     if not len(test_users):
         notes.append("There are no held-out items, so nothing can be evaluated.")
     return Dataset(
@@ -165,6 +202,7 @@ def finished(
         leave_out=leave_out,
         split=split,
         times=None if times is None else tuple(times),
+        validation=validation,
         reading=reading or {},
     )
 
@@ -175,12 +213,14 @@ def chosen(data: Dataset, behaviors: Sequence[str]) -> Dataset:
     places = [data.behaviors.index(name) for name in behaviors]
     notes = data.notes
     if behaviors[-1] != data.target:
+        left = "" if data.validation is None else ", and its validation pairs are left aside"
         notes += (
             f"The target is {behaviors[-1]!r}, the last behaviour; the held-out items are of "
-            f"{data.target!r}.",
+            f"{data.target!r}{left}.",
         )
     return replace(
         data,
+        validation=data.validation if behaviors[-1] == data.target else None,
         behaviors=tuple(behaviors),
         interactions=tuple(data.interactions[k] for k in places),
         times=data.times and tuple(data.times[k] for k in places),

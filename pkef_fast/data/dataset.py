@@ -53,6 +53,11 @@ class Dataset:
     split : {"time", "random", "global-time", "none"}, optional
         Whether a user's latest pair was held out, a random one, all from a time on, or nothing;
         None where nobody says so.
+    validation : tuple of two (V,) int32, optional
+        Users and items of the target pairs that the publishers held out to choose by: users rising,
+        several a user allowed. They are beside the train interactions and the test pairs (where
+        some are not, a note says so): nothing is trained on them, and `--select val`, `tune` and
+        the re-ranker take them in place of drawn ones. None where the data set has none.
     times : tuple of K arrays (E_k,) int64 or None, optional
         When each train interaction happened, in the order of its behaviour's `indices`: numbers
         that rise with time, in one unit for all behaviours, whatever it is. None for a behaviour
@@ -76,16 +81,23 @@ class Dataset:
     leave_out: str | None = None
     split: str | None = None
     times: tuple[Array | None, ...] | None = None
+    validation: tuple[Array, Array] | None = None
     reading: dict = field(default_factory=dict)
 
     # `in_memory` says what they take.
     from_frame: ClassVar[Callable[..., Dataset]]
     from_events: ClassVar[Callable[..., Dataset]]
+    from_matrices: ClassVar[Callable[..., Dataset]]
 
     def __post_init__(self):
         for name in ("user_ids", "item_ids"):
             if (ids := getattr(self, name)) is not None:
                 object.__setattr__(self, name, column_of(ids))
+        if self.validation is not None:
+            users, items = self.validation
+            if users.shape != items.shape:
+                raise ValueError(f"{users.shape} users for {items.shape} validation items")
+            object.__setattr__(self, "validation", (users, items) if len(users) else None)
         if self.times is None:
             return
         if all(one is None for one in self.times):
@@ -114,7 +126,7 @@ class Dataset:
         return {name: len(csr.indices) for name, csr in pairs}
 
     def fingerprint(self) -> str:
-        """SHA-256 of everything that training and evaluation read: names, shape, patterns, test."""
+        """SHA-256 of all that training and evaluation read: names, shape, patterns, held out."""
         digest = hashlib.sha256()
         digest.update(repr((self.behaviors, self.n_users, self.n_items)).encode())
         arrays = [a for csr in self.interactions for a in csr] + [self.test_users, self.test_items]
@@ -122,6 +134,9 @@ class Dataset:
             if one is not None:
                 digest.update(f"times {k}".encode())
                 arrays.append(one)
+        if self.validation is not None:
+            digest.update(b"validation")
+            arrays += self.validation
         for array in arrays:
             digest.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
         return digest.hexdigest()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from .dataset import Array
@@ -27,6 +29,24 @@ def unit_of(values: Array) -> str | None:
         return None
     fit = (unit for unit, n in UNITS.items() if EARLIEST * n <= low and high < LATEST * n)
     return next(fit, None)
+
+
+def comparable(
+    times: Mapping[str, Array | None],
+) -> tuple[tuple[Array | None, ...], tuple[str, ...]]:
+    """Times of behaviours whose unit was guessed, and the sentence about them.
+
+    They are dropped where behaviours' units differ, since they could not be compared.
+    """
+    units = {name: unit_of(one) for name, one in times.items() if one is not None}
+    if len(set(units.values())) > 1:
+        return (None,) * len(times), ()
+    if not units:
+        return tuple(times.values()), ()
+    return tuple(times.values()), (
+        f"The values of {', '.join(units)} are taken for times of the interactions, in "
+        f"{next(iter(units.values()))} since 1970.",
+    )
 
 
 def whole(times: Array, parts: int) -> Array:

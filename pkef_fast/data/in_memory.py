@@ -1,12 +1,15 @@
-"""Data sets of what lies in memory: tables and events. They are constructors of `Dataset` too."""
+"""Data sets of what lies in memory. They are constructors of `Dataset` too."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from . import tables
 from .dataset import Dataset
+from .from_matrices import from_matrices
 
 
 def from_frame(
@@ -68,6 +71,14 @@ def from_events(
     return from_frame(columns, name, order, **options)
 
 
+def in_memory(data: Any, behaviors: Sequence[str] | None = None, **options: Any) -> Dataset:
+    """The data set of a table, or of a dict of behaviour → matrix (U, I)."""
+    if isinstance(data, Mapping) and any(len(np.shape(one)) == 2 for one in data.values()):
+        return from_matrices(data, behaviors=behaviors, **options)
+    return from_frame(data, behaviors=behaviors, **options)
+
+
 # A class cannot import what makes its objects.
 Dataset.from_frame = staticmethod(from_frame)
 Dataset.from_events = staticmethod(from_events)
+Dataset.from_matrices = staticmethod(from_matrices)

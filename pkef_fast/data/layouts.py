@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from . import matrices, native, release, tables, texts
+from . import matrices, native, nested, plain_matrices, release, tables, texts
 from .dataset import Dataset
 
-_LAYOUTS = {
-    "native": native.holds,
-    "release": release.holds,
-    "matrices": matrices.holds,
-    "texts": texts.holds,
-    "table": tables.holds,
+_FOLDERS = {
+    "release": release,
+    "matrices": matrices,
+    "texts": texts,
+    "nested": nested,
+    "plain": plain_matrices,
 }
 
 
@@ -23,14 +23,25 @@ def described(behaviors: Sequence[str]) -> str:
     """The files that make a data set of these behaviours, in the most common layouts."""
     trains = (", ".join(prefix + name for name in behaviors) for prefix in ("trn_", "train_mat_"))
     first, second = trains
-    return f"{first} and tst_int; or {second} and test_mat; or one table of user, item, behavior"
+    third = ", ".join(f"{name}.txt" for name in behaviors)
+    return (
+        f"{first} and tst_int; or {second} and test_mat; or {third} and test.txt (or all as .npz); "
+        "or one table of user, item, behavior"
+    )
 
 
 def layout_of(path: Path) -> str | None:
     """Name of the layout of a folder or file; None when it is in none."""
     if path.is_file() or tables.is_glob(str(path)):
         return "table"
-    return next((name for name, holds in _LAYOUTS.items() if holds(path)), None)
+    if native.holds(path):
+        return "native"
+    # Some folders hold leftovers of one layout beside all files of another.
+    for fits in ("complete", "holds"):
+        for name, layout in _FOLDERS.items():
+            if getattr(layout, fits)(path):
+                return name
+    return "table" if tables.holds(path) else None
 
 
 def read(
@@ -49,10 +60,6 @@ def read(
         )
     if layout == "native":
         return native.read(path, behaviors), {}
-    if layout == "release":
-        return release.read(path, behaviors, expected), {}
-    if layout == "matrices":
-        return matrices.read(path, behaviors, expected), {}
-    if layout == "texts":
-        return texts.read(path, behaviors, expected), {}
+    if layout in _FOLDERS:
+        return _FOLDERS[layout].read(path, behaviors, expected), {}
     return tables.read(path, behaviors, options), options.used

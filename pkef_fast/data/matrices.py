@@ -1,7 +1,9 @@
-"""The layout of `train_mat_<behaviour>.pkl` matrices and a `test_mat.pkl` matrix.
+"""The layout of `train_mat_<behaviour>.pkl` matrices and a `test_mat.pkl` matrix, as SSLRec's.
 
-All are pickled U × I SciPy sparse matrices; an entry above zero (a count, a time) is an
-interaction. Values that are times (see `epochs`) are kept as such.
+All are U × I SciPy sparse matrices, pickled or as .npz; an entry above zero (a count, a time) is an
+interaction. Values that are times (see `epochs`) are kept as such. `valid_mat` or `val_mat`, where
+there is one, is the validation part. Matrices named after several others (`train_mat_view_buy`) are
+mixtures of them, and read only where they are asked for.
 """
 
 from __future__ import annotations
@@ -9,17 +11,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import checks, unpickle
 from .dataset import Dataset
-from .patterns import row_of_each
-from .pickled import behaviors_in, find, read_matrices
+from .of_matrices import Stems, read_folder
+from .stems import behaviors_in, find
 
 TRAIN, TEST = "train_mat_", "test_mat"
+VALIDATION = ("valid_mat", "val_mat", "validation_mat")
 
 
 def holds(folder: Path) -> bool:
     """Whether a folder looks like this layout."""
     return bool(behaviors_in(folder, TRAIN)) or find(folder, TEST) is not None
+
+
+def complete(folder: Path) -> bool:
+    """Whether it has train and test files of this layout."""
+    return bool(behaviors_in(folder, TRAIN)) and find(folder, TEST) is not None
 
 
 def read(
@@ -28,21 +35,4 @@ def read(
     expected: Sequence[str] | None = None,
 ) -> Dataset:
     """The data set of a folder in this layout."""
-    train = read_matrices(folder, TRAIN, TEST, behaviors, expected)
-    path = find(folder, TEST)
-    kind = "a pickled SciPy sparse matrix (users × items) of held-out pairs"
-    matrix = checks.as_entries(unpickle.load(path, kind), path, kind)
-    n_users, n_items = checks.same_shape({**train.shapes, path: matrix.shape})
-    test, _ = checks.interactions_of(matrix, path)
-    return checks.finished(
-        name=folder.name,
-        behaviors=train.behaviors,
-        n_users=n_users,
-        n_items=n_items,
-        interactions=train.interactions,
-        times=train.times,
-        test_users=row_of_each(test),
-        test_items=test.indices,
-        notes=train.notes,
-        all_behaviors=train.found,
-    )
+    return read_folder(folder, Stems(TRAIN, TEST, VALIDATION), behaviors, expected)

@@ -1,8 +1,8 @@
 """The native layout: `dataset.json` (facts) and `interactions.npz` (arrays, uncompressed).
 
 The arrays are those of `stored`, `test_users` and `test_items`. Format 2 is format 1 with times,
-format 3 is either of them with ids that are text; they are only written where they are needed, so
-that older versions read all that they can.
+format 3 is either of them with ids that are text, format 4 any of them with validation pairs; they
+are only written where they are needed, so that older versions read all that they can.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 from ..errors import InputError
 from ..store import npz
 from ..store.files import write_folder
-from . import checks
+from . import checks, reading
 from .dataset import Array, Dataset
 from .stored import arrays_of, fields_of, has_names
 
-PLAIN, TIMED, NAMED = 1, 2, 3  # formats
+PLAIN, TIMED, NAMED, VALIDATED = FORMATS = 1, 2, 3, 4
 FACTS, ARRAYS = "dataset.json", "interactions.npz"
 _WANTED = "a data set written by `pkef-fast data convert`"
 
@@ -43,17 +43,19 @@ def save_native(dataset: Dataset, path: str | os.PathLike[str]) -> Path:
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise InputError(f"{path} already exists; wanted a new or an empty folder.")
     facts = {
-        "format": NAMED if has_names(dataset) else PLAIN if dataset.times is None else TIMED,
+        "format": _format_of(dataset),
         "name": dataset.name,
         "behaviors": dataset.behaviors,
         "n_users": dataset.n_users,
         "n_items": dataset.n_items,
         "interactions": dataset.counts(),
         "test_items": len(dataset.test_items),
+        **({} if dataset.validation is None else {"validation_items": len(dataset.validation[1])}),
         "source": dataset.source,
         "notes": dataset.notes,
         "leave_out": dataset.leave_out,
         "split": dataset.split,
+        **({"reading": dataset.reading} if dataset.reading else {}),
         "fingerprint": dataset.fingerprint(),
     }
     arrays = {"test_users": dataset.test_users, "test_items": dataset.test_items}
@@ -68,6 +70,14 @@ def save_native(dataset: Dataset, path: str | os.PathLike[str]) -> Path:
                 file.flush()
                 os.fsync(file.fileno())
     return path
+
+
+def _format_of(dataset: Dataset) -> int:
+    if dataset.validation is not None:
+        return VALIDATED
+    if has_names(dataset):
+        return NAMED
+    return PLAIN if dataset.times is None else TIMED
 
 
 def read(folder: Path, behaviors: Sequence[str] | None = None) -> Dataset:
@@ -103,10 +113,8 @@ def _read_facts(path: Path) -> dict:
         raise InputError(f"{path} cannot be read: {error.strerror}; wanted {_WANTED}.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}); wanted {_WANTED}.") from error
-    if version not in (PLAIN, TIMED, NAMED):
-        raise InputError(
-            f"{path} is of format {version!r}; wanted format {PLAIN}, {TIMED} or {NAMED}."
-        )
+    if version not in FORMATS:
+        raise InputError(f"{path} is of format {version!r}; wanted format 1, 2, 3 or 4.")
     return facts
 
 
@@ -129,6 +137,7 @@ def _assembled(facts: dict, arrays: dict[str, Array]) -> Dataset:
         test_users=arrays["test_users"],
         test_items=arrays["test_items"],
         notes=tuple(str(note) for note in facts["notes"]),
+        reading=reading.checked(facts.get("reading", {})),
         **{  # in older files they stand in the source alone
             name: facts.get(name) or facts.get("source", {}).get(name)
             for name in ("leave_out", "split")
@@ -149,6 +158,10 @@ def _consistent(data: Dataset) -> bool:
         if not np.all(np.isin(falls, indptr)):  # items rise but where a row begins
             return False
         pairs.append((indices, data.n_items))
+    users_of_pairs = [data.test_users]
+    if data.validation is not None:
+        pairs += zip(data.validation, (data.n_users, data.n_items), strict=True)
+        users_of_pairs.append(data.validation[0])
     times = [one for one in data.times or () if one is not None]
     ids = ((data.user_ids, data.n_users), (data.item_ids, data.n_items))
     return (
@@ -158,6 +171,6 @@ def _consistent(data: Dataset) -> bool:
         and all(len(a) == 0 or (a.min() >= 0 and a.max() < limit) for a, limit in pairs)
         and all(one.dtype == np.int64 for one in times)
         and len(data.test_users) == len(data.test_items)
-        and bool(np.all(np.diff(data.test_users) >= 0))
+        and all(bool(np.all(np.diff(users) >= 0)) for users in users_of_pairs)
         and all(a is None or a.shape == (n,) for a, n in ids)
     )

@@ -79,7 +79,7 @@ def less(
 
 
 def without(
-    dataset: Dataset, pairs: Sequence[tuple[Array, Array]], **changes: Array | dict
+    dataset: Dataset, pairs: Sequence[tuple[Array, Array]], **changes: Array | dict | None
 ) -> Dataset:
     """The data set less some train pairs, (users, items) a behaviour, and with other fields."""
     times = dataset.times or (None,) * len(pairs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .dataset import Dataset
 
 TIMES = {"dates": "dates, in UTC where they name no zone", None: "numbers of an unknown unit"}
@@ -34,6 +36,24 @@ def line(dataset: Dataset) -> str:
     if reading.get("guessed"):
         parts.append(f"guessed: {', '.join(reading['guessed'])}")
     return f"{dataset.name}: {'; '.join(parts)}"
+
+
+def checked(reading: Any) -> dict[str, Any]:
+    """A reading that a file holds; TypeError where it is none."""
+    kinds = {"roles": dict, "skipped": dict, "guessed": list, "held_out": str, "rows": int}
+    good = isinstance(reading, dict) and all(
+        isinstance(reading[name], kind) for name, kind in kinds.items() if name in reading
+    )
+    texts = [*reading.get("roles", {}).items(), reading.get("guessed", [])] if good else []
+    counts = reading.get("skipped", {}).values() if good else []
+    if not (
+        good
+        and all(isinstance(text, str) for some in texts for text in some)
+        and all(isinstance(count, int) for count in counts)
+        and isinstance(reading.get("time"), str | None)
+    ):
+        raise TypeError("how a table was read is not said as it should be")
+    return reading
 
 
 def left_out(count: int, what: str, noun: str = "row") -> str:

@@ -12,8 +12,8 @@ from ..arguments import listed, wrong
 from ..errors import InputError, did_you_mean, shown
 from . import checks, layouts, synthetic
 from .dataset import Dataset
-from .in_memory import from_frame
-from .known import DATASETS
+from .in_memory import in_memory
+from .known import DATASETS, Entry
 from .tables import TableOptions, is_glob
 
 
@@ -28,9 +28,9 @@ def load_dataset(
     Parameters
     ----------
     dataset : str, path or table in memory, optional
-        A name in `DATASETS`, or the path of a table file, of a folder in any known layout
-        (native, release, matrices, texts, table), or a glob of tables; a table in memory as
-        `from_frame` takes it. Left out: the content of `data_dir`, or `demo` without one.
+        A name in `DATASETS`, or the path of a table file, of a folder in any known layout, or a
+        glob of tables; see below. Or a table in memory as `from_frame` takes it, or a dict of
+        matrices as `from_matrices` does. Left out: the content of `data_dir`, or `demo` without.
     data_dir : path, optional
         The folder with the data set's files, or one that holds a folder named after it. Without it
         a registered data set is looked for in ./data/NAME and ./NAME.
@@ -51,6 +51,23 @@ def load_dataset(
         When it is not there or cannot be used; one sentence says where, what was found, and what
         was wanted.
 
+    Notes
+    -----
+    Folders are read as they are published, with nothing renamed; notes say what was assumed and
+    which files were not read:
+
+    - native: what `save_native` writes.
+    - release: `trn_<behaviour>` and `tst_int`, pickled or .npz; or text, `user item` a line, with
+      `tst_<target>` and `vld_<target>` (VCGAE).
+    - matrices: `train_mat_<behaviour>`, `test_mat` and perhaps `valid_mat`, pickled or .npz
+      (SSLRec).
+    - plain: `<behaviour>.npz` or `.pkl`, and `test`, perhaps `validation`.
+    - texts: `<behaviour>.txt` and `test.txt`, of lines of numbers or `_dict.txt` of JSON, perhaps
+      with `validation.txt` or `valid.txt`, `train.txt` (the target's train part), `data_size.txt`,
+      `count.txt` or `statistics.json` (GHCF, EHCF, MBGCN, CascadingRank, CRGCN).
+    - nested: `<behaviour>/train.txt`, and `test.txt` of the target (MB-CGCN).
+    - table: a table of interactions, split here.
+
     Examples
     --------
     >>> load_dataset("demo").counts()["buy"] > 1000
@@ -65,7 +82,7 @@ def load_dataset(
     if dataset is not None and not isinstance(dataset, (str, os.PathLike)):
         if data_dir is not None:
             raise wrong("dataset", dataset, "a name or a path where there is a data_dir")
-        return from_frame(dataset, behaviors=behaviors, **options)
+        return in_memory(dataset, behaviors, **options)
     chosen = {} if behaviors is None else {"behaviors": list(behaviors)}
     if dataset is None and data_dir is None:
         dataset = "demo"
@@ -79,16 +96,30 @@ def load_dataset(
         _check_fetched(path, name)
     data, used = layouts.read(path, behaviors, entry and entry.behaviors, told)
     source = {"dataset": str(path)}
-    if entry is not None:
-        source = {"dataset": name, "data_dir": str(path)}
-        data = replace(data, name=name, reading={**data.reading, "held_out": entry.test})
-    else:  # a path is read as it is; its folder's name counts where the behaviours are the same
-        entry = DATASETS.get(path.name.lower())
-        if entry is not None and not set(data.behaviors) <= set(entry.behaviors):
-            entry = None
-    if data.leave_out is None and entry is not None:
-        data = replace(data, leave_out=entry.leave_out)
+    by_path = entry is None
+    entry = entry or DATASETS.get(path.name.lower())
+    if entry is not None and _is(entry, data, by_path):
+        if data.leave_out is None:
+            data = replace(data, leave_out=entry.leave_out)
+        if not by_path:
+            source = {"dataset": name, "data_dir": str(path)}
+            data = replace(data, name=name, reading={**data.reading, "held_out": entry.test})
+    elif not by_path:
+        note = (
+            f"{path} holds other behaviours than the registered {name!r} "
+            f"({', '.join(entry.behaviors)}) and was read as it is."
+        )
+        data = replace(data, notes=(*data.notes, note))
     return replace(data, source={**source, **chosen, **used})
+
+
+def _is(entry: Entry, data: Dataset, by_path: bool) -> bool:
+    """Whether what was read is a registered data set, and not one whose folder has its name.
+
+    Asked for by its name it may be a part of it; a path is a path, so all behaviours must be there.
+    """
+    found, known = set(data.behaviors), set(entry.behaviors)
+    return found == known if by_path else found <= known
 
 
 def _demo(seed: int, behaviors: Sequence[str] | None, data_dir) -> Dataset:

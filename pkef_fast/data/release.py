@@ -1,25 +1,25 @@
-"""The layout of the authors' release: `trn_<behaviour>` matrices and `tst_int`.
+"""The layout of the authors' release: `trn_<behaviour>` and `tst_int`, or `tst_<target>`.
 
-`trn_<behaviour>` is a pickled U × I SciPy sparse matrix; `tst_int` a pickled list or array of
-length U whose entry u is the held-out item of user u, None, or a list of items.
+In the release `trn_<behaviour>` is a pickled U × I SciPy sparse matrix, `tst_int` a pickled list or
+array of length U whose entry u is the held-out item of user u, None, or a list of items; .npz
+matrices are read as well. In the data of VCGAE all are text, `user item` a line, with the test in
+`tst_<target>` and a validation part in `vld_<target>`; a file says itself which it is.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from ..errors import InputError
-from . import checks, unpickle
-from .dataset import Array, Dataset
-from .pickled import behaviors_in, find, read_matrices
-from .sparse import Entries
+from . import checks, names, paired
+from .dataset import Dataset
+from .of_matrices import Stems, read_folder
+from .pair_files import is_text
+from .stems import behaviors_in, find, find_any, stems_in
 
 TRAIN, TEST = "trn_", "tst_int"
+VALIDATION = ("vld_", "val_", "valid_")
+ENDINGS = ("", ".txt")  # of text
 
 
 def holds(folder: Path) -> bool:
@@ -27,63 +27,65 @@ def holds(folder: Path) -> bool:
     return bool(behaviors_in(folder, TRAIN)) or find(folder, TEST) is not None
 
 
+def complete(folder: Path) -> bool:
+    """Whether it has train and test files of this layout."""
+    return bool(behaviors_in(folder, TRAIN)) and find_any(folder, _held_out(folder)) is not None
+
+
+def _held_out(folder: Path) -> tuple[str, ...]:
+    """Stems that the test may have."""
+    return (TEST, *(f"tst_{name}" for name in _names(folder)))
+
+
+def _names(folder: Path) -> tuple[str, ...]:
+    """All behaviours that have a train file, the usual target first."""
+    found = tuple(name.removesuffix(".txt") for name in stems_in(folder, TRAIN))
+    return tuple(sorted(found, key=lambda name: (not names.is_target(name), name)))
+
+
 def read(
     folder: Path,
     behaviors: Sequence[str] | None = None,
     expected: Sequence[str] | None = None,
 ) -> Dataset:
-    """The data set of a folder in the release's layout."""
-    train = read_matrices(folder, TRAIN, TEST, behaviors, expected)
-    n_users, n_items = next(iter(train.shapes.values()))
-    test_users, test_items = _held_out(find(folder, TEST), n_users, n_items)
-    return checks.finished(
-        name=folder.name,
-        behaviors=train.behaviors,
-        n_users=n_users,
-        n_items=n_items,
-        interactions=train.interactions,
-        times=train.times,
-        test_users=test_users,
-        test_items=test_items,
-        notes=train.notes,
-        all_behaviors=train.found,
-        leave_out="target",  # so are all data sets that came in this layout (spec "Data facts")
+    """The data set of a folder in this layout."""
+    found = _names(folder)
+    text = {name: find(folder, TRAIN + name, ENDINGS) for name in found}
+    text = {name: path for name, path in text.items() if path is not None}
+    filled = [path for path in text.values() if path.stat().st_size]
+    if filled and all(map(is_text, filled)):
+        return _read_text(folder, text, behaviors, expected)
+    test = next((stem for stem in _held_out(folder) if find(folder, stem)), TEST)
+    target = None if test == TEST else test.removeprefix("tst_")
+    ends = dict.fromkeys(("int", *([target] if target else found)))
+    stems = Stems(TRAIN, test, tuple(a + b for a in VALIDATION for b in ends), target)
+    # So are all data sets that came in this layout (spec "Data facts").
+    return read_folder(folder, stems, behaviors, expected, leave_out="target")
+
+
+def _read_text(
+    folder: Path,
+    text: dict[str, Path],
+    behaviors: Sequence[str] | None,
+    expected: Sequence[str] | None,
+) -> Dataset:
+    mixed = names.mixtures(text)
+    test = find_any(folder, (f"tst_{end}" for end in ("int", *_names(folder))), ENDINGS)
+    if test is None:
+        checks.existing_files(folder, {TEST: None}, [*(TRAIN + name for name in text), TEST])
+    end = test.name.removesuffix(".txt").removeprefix("tst_")
+    stems = (prefix + one for prefix in VALIDATION for one in dict.fromkeys((end, "int")))
+    return paired.read(
+        folder,
+        paired.Files(
+            behaviors={name: path for name, path in text.items() if name not in mixed},
+            asked_for={name: text[name] for name in mixed},
+            test=test,
+            validation=find_any(folder, stems, ENDINGS),
+            target=None if end == "int" else end,
+            mixed=tuple(text[name] for name in mixed),
+            notes=names.mixed_note([text[name].name for name in mixed]),
+        ),
+        behaviors,
+        expected,
     )
-
-
-def _held_out(path: Path, n_users: int, n_items: int) -> tuple[Array, Array]:
-    kind = f"a pickled list with a held-out item, or None, for each of {n_users} users"
-    content = unpickle.load(path, kind)
-    if isinstance(content, np.ndarray) and content.ndim == 1:
-        content = content.tolist()
-    if not isinstance(content, (list, tuple)) or isinstance(content, Entries):
-        found = "sparse matrix" if isinstance(content, Entries) else type(content).__name__
-        raise InputError(f"{path} holds a {found}; wanted {kind}.")
-    if len(content) != n_users:
-        raise InputError(f"{path} has {len(content)} entries; wanted {n_users}, one a user.")
-    rows = [_items(entry) for entry in content]
-    flat = list(itertools.chain.from_iterable(rows))
-    users = np.repeat(np.arange(n_users), [len(row) for row in rows])
-    for user, item in zip(users, flat, strict=True):
-        if not _is_whole(item) or not 0 <= item < n_items:
-            raise InputError(
-                f"{path}, row {user}: found {item!r}, wanted an item id from 0 to {n_items - 1}, "
-                "or None for a user without a held-out item."
-            )
-    return users, np.array(flat, np.int64)
-
-
-def _items(entry: Any) -> Sequence[Any]:
-    """Items of one user's entry."""
-    if entry is None:
-        return ()
-    if isinstance(entry, np.ndarray):
-        return entry.ravel().tolist()
-    return entry if isinstance(entry, (list, tuple)) else (entry,)
-
-
-def _is_whole(value: Any) -> bool:
-    """Whether an entry is an integer, perhaps written as a float."""
-    if isinstance(value, float):
-        return value.is_integer()
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -14,6 +14,7 @@ from .dataset import Array
 
 SPARSE_FORMATS = ("csr", "csc", "coo", "lil", "dok", "dia", "bsr")
 MAX_SIDE = 2**31 - 1  # ids are int32
+MAX_USED = 10**8  # users or items of a data set: more are stray ids, and their rows fill the memory
 
 
 class Entries(NamedTuple):

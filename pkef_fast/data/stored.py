@@ -1,7 +1,8 @@
-"""A data set's train part as named arrays, for files.
+"""A data set's train and validation parts as named arrays, for files.
 
 `indptr.k` and `indices.k` of behaviour k, `times.k` where it has times, and `user_ids` and
-`item_ids`, as `id_column` writes them, where the data set has ids of its own.
+`item_ids`, as `id_column` writes them, where the data set has ids of its own; `validation_users`
+and `validation_items` where it has validation pairs.
 """
 
 from __future__ import annotations
@@ -13,10 +14,16 @@ from . import id_column
 from .dataset import Array, Csr, Dataset
 
 IDS = ("user_ids", "item_ids")
+VALIDATION = ("validation_users", "validation_items")
 
 
 def arrays_of(dataset: Dataset) -> dict[str, Array]:
     """The arrays by name."""
+    return train_arrays(dataset) | dict(zip(VALIDATION, dataset.validation or (), strict=False))
+
+
+def train_arrays(dataset: Dataset) -> dict[str, Array]:
+    """Those of them that are trained on, and the ids."""
     arrays = {}
     for k, csr in enumerate(dataset.interactions):
         arrays[f"indptr.{k}"], arrays[f"indices.{k}"] = csr
@@ -40,4 +47,7 @@ def fields_of(arrays: Mapping[str, Array], n_behaviors: int) -> dict[str, Any]:
         "interactions": tuple(Csr(arrays[f"indptr.{k}"], arrays[f"indices.{k}"]) for k in ks),
         "times": tuple(arrays.get(f"times.{k}") for k in ks),
         **{name: id_column.of_arrays(name, arrays) for name in IDS},
+        "validation": tuple(arrays[name] for name in VALIDATION)
+        if any(name in arrays for name in VALIDATION)
+        else None,
     }

@@ -23,6 +23,7 @@ def summary(dataset: Dataset) -> dict[str, Any]:
         items), target_overlap (share of train target pairs that this behaviour has too),
         test_seen (share of held-out pairs that it has), times (the first and the last, or None);
         test : items, users, also_train_target (held-out pairs that are train target pairs too);
+        validation : items, users of the publishers' validation pairs, or None;
         users_without_target : users without a train target interaction;
         roles (role → a table's column), time_unit, split (its kind), held_out (in words), skipped
         (reason → rows of a table that were left out), guessed (which of these nobody said).
@@ -63,6 +64,11 @@ def summary(dataset: Dataset) -> dict[str, Any]:
         "held_out": dataset.reading.get("held_out"),
         "skipped": dataset.reading.get("skipped", {}),
         "guessed": list(dataset.reading.get("guessed", ())),
+        "validation": dataset.validation
+        and {
+            "items": len(dataset.validation[1]),
+            "users": len(np.unique(dataset.validation[0])),
+        },
         "users_without_target": int(np.count_nonzero(np.diff(target.indptr) == 0)),
         "source": dataset.source,
         "papers": papers(dataset),

@@ -1,7 +1,10 @@
 """The layout of one text file a behaviour: `<behaviour>.txt` and `test.txt`.
 
-Each line is a user number and one or more item numbers, with blanks or tabs between. Numbers are
-used as they are: a data set has as many users and items as its largest numbers say.
+As in the data of GHCF and EHCF (the target is in `train.txt`), MBGCN (`data_size.txt`, and
+`validation.txt`), CascadingRank (`valid.txt`, `statistics.json`), and CRGCN and those after it
+(`<behaviour>_dict.txt`, `test_dict.txt`, `count.txt`), each alone or with others.
+
+A file holds lines of numbers or a JSON object; see `pair_files`.
 """
 
 from __future__ import annotations
@@ -9,27 +12,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
+from . import names, paired
+from .dataset import Dataset
+from .pair_files import holds_pairs
 
-from ..errors import InputError
-from . import checks
-from .dataset import Array, Dataset
-from .order import ordered
-from .patterns import pattern
-from .sparse import MAX_SIDE
-
-TEST = "test.txt"
-OTHER_FILES = ("test", "validation", "valid", "train", "readme", "count", "license")
+TEST, TRAIN = "test", "train"
+_DICT = "_dict"
 
 
 def holds(folder: Path) -> bool:
     """Whether a folder looks like this layout."""
-    return (folder / TEST).is_file() and bool(_behaviors_in(folder))
+    files = _files(folder)
+    return _first(files, (TEST,)) is not None and bool(_split(files)[0] or _first(files, (TRAIN,)))
 
 
-def _behaviors_in(folder: Path) -> tuple[str, ...]:
-    names = (path.stem for path in folder.glob("*.txt") if path.is_file())
-    return tuple(sorted(name for name in names if name.lower() not in OTHER_FILES))
+complete = holds
 
 
 def read(
@@ -38,67 +35,46 @@ def read(
     expected: Sequence[str] | None = None,
 ) -> Dataset:
     """The data set of a folder in this layout."""
-    found = _behaviors_in(folder)
-    if behaviors is not None:
-        checks.known_behaviors(behaviors, found, folder)
-    elif expected is not None and set(expected) & set(found):
-        files = {f"{name}.txt": _existing(folder / f"{name}.txt") for name in expected}
-        checks.existing_files(folder, files, [*files, TEST])
-        found = tuple(expected)
-    names = tuple(dict.fromkeys((*found, *(behaviors or ()))))  # all files number users and items
-    pairs = {name: _pairs(folder / f"{name}.txt") for name in names}
-    test_users, test_items = _pairs(folder / TEST)
-    everything = [*pairs.values(), (test_users, test_items)]
-    n_users, n_items = (
-        max(int(p[side].max(initial=-1)) + 1 for p in everything) for side in (0, 1)
-    )
-    notes: tuple[str, ...] = ()
-    if behaviors is None:
-        behaviors, notes = ordered({name: len(pairs[name][0]) for name in names})
-    return checks.finished(
-        name=folder.name,
-        behaviors=behaviors,
-        n_users=n_users,
-        n_items=n_items,
-        interactions=[pattern(*pairs[name], n_users, n_items) for name in behaviors],
-        test_users=test_users,
-        test_items=test_items,
-        notes=notes,
-        all_behaviors=found,
+    files = _files(folder)
+    found, others = _split(files)
+    return paired.read(
+        folder,
+        paired.Files(
+            behaviors={name: files[name] for name in found},
+            asked_for={name: files[name] for name in others},
+            test=_first(files, (TEST,)),
+            validation=_first(files, names.VALIDATION),
+            train=_first(files, (TRAIN,)),
+        ),
+        behaviors,
+        expected,
     )
 
 
-def _existing(path: Path) -> Path | None:
-    return path if path.is_file() else None
+def _files(folder: Path) -> dict[str, Path]:
+    """Text files by what they are called; a list of lines goes before an object of the same."""
+    found: dict[str, Path] = {}
+    paths = [path for path in folder.iterdir() if path.is_file()]
+    for path in sorted(paths, key=lambda path: (path.stem.endswith(_DICT), path.name)):
+        ending = path.suffix.lower()
+        if ending == ".txt" or (ending == ".json" and path.stem.endswith(_DICT)):
+            found.setdefault(path.stem.removesuffix(_DICT), path)
+    return found
 
 
-def _pairs(path: Path) -> tuple[Array, Array]:
-    """Users and items of a file's pairs, in its order."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not text ({error}); wanted lines of numbers.") from error
-    rows = [line.split() for line in lines]
-    flat = [word for row in rows for word in row]
-    try:
-        numbers = np.array(flat, dtype=np.str_).astype(np.int64) if flat else np.empty(0, np.int64)
-    except (ValueError, OverflowError):
-        numbers = None
-    if numbers is None or np.any((numbers < 0) | (numbers > MAX_SIDE)):
-        raise _bad_number(path, rows)
-    lengths = np.array([len(row) for row in rows if row], np.int64)
-    first = np.zeros(len(numbers), bool)
-    first[np.cumsum(lengths) - lengths] = True
-    return np.repeat(numbers[first], lengths - 1), numbers[~first]
+def _first(files: dict[str, Path], stems: Sequence[str]) -> Path | None:
+    lower = {name.lower(): path for name, path in files.items()}
+    return next((lower[stem] for stem in stems if stem in lower), None)
 
 
-def _bad_number(path: Path, rows: Sequence[Sequence[str]]) -> InputError:
-    wanted = f"a user number and item numbers, each a whole number from 0 to {MAX_SIDE}"
-    for line, row in enumerate(rows, 1):
-        for place, word in enumerate(row):
-            if not (word.isascii() and word.isdigit() and int(word) <= MAX_SIDE):
-                field = "item" if place else "user"
-                return InputError(
-                    f"{path}, line {line}, field {field}: found {word!r}, wanted {wanted}."
-                )
-    return InputError(f"{path} holds something else than numbers; wanted {wanted}.")
+def _split(files: dict[str, Path]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Behaviours, and what is one only where it is asked for."""
+    parts = {TEST, *names.VALIDATION}
+    stems = [name for name in files if name.lower() not in parts]
+    free = [name for name in stems if name.lower() != TRAIN]
+    found = names.behaviors_of(free, has_target=len(free) < len(stems))
+    # A known name is a behaviour whatever is in the file, and a wrong line in it is named.
+    found = tuple(
+        name for name in found if names.stage(name) is not None or holds_pairs(files[name])
+    )
+    return found, tuple(name for name in stems if name not in found)

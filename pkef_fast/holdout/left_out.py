@@ -17,7 +17,9 @@ from ..errors import InputError
 
 
 class LeftOut(NamedTuple):
-    """Left-out target pairs, users rising and distinct; `visible`: not hidden elsewhere.
+    """Left-out target pairs, users rising; `visible`: not hidden elsewhere.
+
+    Users are distinct where pairs were drawn; publishers may hold out several of a user.
 
     users, items (n,) int32; visible (n,) bool.
     """
@@ -97,6 +99,19 @@ def _order(dataset: Dataset, first: Array) -> Array:
     return np.lexsort(keys)
 
 
+def published(dataset: Dataset, share: float, seed: int) -> LeftOut | None:
+    """The validation pairs that came with the data set, as left-out pairs; None without any.
+
+    Their publishers took them out of the target, so they are where they are in other behaviours;
+    of a share below 1, the others are to be hidden there too.
+    """
+    if dataset.validation is None:
+        return None
+    users, items = dataset.validation
+    draws = stream(seed, "left-out visibility", 0).random(dataset.n_users)
+    return LeftOut(users, items, draws[users] < share)
+
+
 def without_left_out(dataset: Dataset, left: LeftOut) -> Dataset:
     """The train part without the left-out pairs; nothing is held out in it."""
     everywhere = left.of(~left.visible)
@@ -106,4 +121,5 @@ def without_left_out(dataset: Dataset, left: LeftOut) -> Dataset:
         [*auxiliary, (left.users, left.items)],
         test_users=np.empty(0, np.int32),
         test_items=np.empty(0, np.int32),
+        validation=None,
     )

@@ -1,8 +1,9 @@
 """What a run is chosen by: its last epoch, or validation items.
 
-With "val" one target interaction of each user with three or more is held out of the training, as
-`validation` says; the epoch with the best NDCG@10 on them is kept, and so is a re-ranker if it is
-better there. The held-out items of the test play no part.
+With "val" target interactions are held out of the training, as `validation` says: the data set's
+own validation pairs, else one of each user with three or more. The epoch with the best NDCG@10 on
+them is kept, and so is a re-ranker if it is better there. The held-out items of the test play no
+part.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from ..data.dataset import Dataset
 from ..errors import InputError, did_you_mean
 from .left_out import LeftOut
-from .validation import validation_items
-from .visibility import visibility_of
+from .validation import validation_items, validation_visibility
 
 SELECT = ("last", "val")
 SEED = 20  # of the validation items: the same for all seeds of a model, so that figures compare
@@ -40,6 +42,8 @@ class Selection:
         re-ranker was not trained on (None without such users), and whether it was kept.
     items : str
         Digest of the items (`LeftOut.digest`); empty where an older version chose them.
+    published : int
+        How many of them came with the data set as its validation part; 0: they were drawn.
     """
 
     share: float
@@ -48,6 +52,7 @@ class Selection:
     metrics: dict[str, float]
     reranker: dict[str, Any] | None = None
     items: str = ""
+    published: int = 0
 
     def facts(self) -> dict[str, Any]:
         """Values that JSON can write."""
@@ -56,7 +61,10 @@ class Selection:
     def sentence(self, target: str) -> str:
         """For people."""
         figures = ", ".join(f"{name} {value:.4f}" for name, value in self.metrics.items())
-        text = f"chosen on one more held-out {target} of {self.users} users, never on the test: "
+        what = f"one more held-out {target}"
+        if self.published:
+            what = f"the data set's own {self.published} validation {target}s"
+        text = f"chosen on {what} of {self.users} users, never on the test: "
         text += f"epoch {self.epoch} ({figures})" if self.epoch else figures
         if self.reranker and self.reranker["model"] is None:
             text += "; re-ranker kept, with no user left to test it on"
@@ -79,7 +87,8 @@ def checked(select: str) -> str:
 def selection_items(data: Dataset, leave_out: str | float | None) -> tuple[float, LeftOut]:
     """The share that stays visible, and the validation items of --select val.
 
-    They are hidden as the test's were; where nobody knows how, in the target alone.
+    The data set's own stay where they are in other behaviours. Drawn ones are hidden as the test's
+    were; where nobody knows how, in the target alone.
 
     Raises
     ------
@@ -87,7 +96,7 @@ def selection_items(data: Dataset, leave_out: str | float | None) -> tuple[float
         When no user has enough interactions.
     """
     try:
-        share = visibility_of(data, leave_out).share
+        share = validation_visibility(data, leave_out).share
     except InputError:
         if leave_out is not None:
             raise
@@ -96,6 +105,13 @@ def selection_items(data: Dataset, leave_out: str | float | None) -> tuple[float
         return share, validation_items(data, share, SEED)
     except InputError as error:
         raise InputError(f"{str(error)[:-1]}, or --select last.") from error
+
+
+def selection_of(data: Dataset, share: float, held: LeftOut) -> Selection:
+    """A choice that is still to be made, on these validation items."""
+    own = 0 if data.validation is None else len(held.items)
+    users = len(np.unique(held.users))
+    return Selection(share, users, None, {}, items=held.digest(), published=own)
 
 
 def items_of(chosen: Selection, data: Dataset) -> LeftOut:

@@ -1,5 +1,6 @@
-"""The validation split: one more target item of each user is held out, and the test never asked.
+"""The validation split: target items to choose by, and the test never asked.
 
+They are the publishers' own where the data set has some, else one more item of each user.
 It is the same for `tune`, for `--select val`, and for the re-ranker of a model that was so chosen.
 """
 
@@ -9,16 +10,34 @@ from dataclasses import replace
 
 from ..data.dataset import Dataset
 from ..errors import InputError
-from .left_out import LeftOut, leave_out, without_left_out
+from .left_out import LeftOut, leave_out, published, without_left_out
+from .visibility import Visibility, visibility_of
 
 LEAST = 3  # target interactions of a user who gives one away: two are left to train on
 
 
-def validation_items(dataset: Dataset, share: float, seed: int) -> LeftOut:
-    """The validation items: one of each user with LEAST train target interactions or more.
+def validation_visibility(dataset: Dataset, leave_out: str | float | None) -> Visibility:
+    """The share of validation items that stays visible in the other behaviours, and why.
 
-    Which one, and whether it is hidden in the other behaviours too, is said by `leave_out`: the
-    latest where there are times, else a random one.
+    As was asked for; else publishers' own items stay as they are, and drawn ones are hidden as the
+    test's were.
+
+    Raises
+    ------
+    InputError
+        As `visibility_of`.
+    """
+    if dataset.validation is not None and leave_out is None:
+        return Visibility(1.0, "they are the validation pairs that came with the data set")
+    return visibility_of(dataset, leave_out)
+
+
+def validation_items(dataset: Dataset, share: float, seed: int) -> LeftOut:
+    """The validation items: the data set's own (`Dataset.validation`), where it has some.
+
+    Else one of each user with LEAST train target interactions or more. Which one, and whether it is
+    hidden in the other behaviours too, is said by `leave_out`: the latest where there are times,
+    else a random one.
 
     Parameters
     ----------
@@ -34,6 +53,9 @@ def validation_items(dataset: Dataset, share: float, seed: int) -> LeftOut:
     InputError
         For a share out of range, and when no user has so many interactions.
     """
+    own = published(dataset, share, seed)
+    if own is not None:
+        return own
     (held,) = leave_out(dataset, share, LEAST, seed)
     if not len(held.users):
         raise InputError(

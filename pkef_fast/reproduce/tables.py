@@ -133,10 +133,14 @@ def selection(found: Found) -> str:
     """The rule by which every row's epoch was chosen, in words."""
     if found.select == "last":
         return "Selection: none, the last epoch of every model."
+    target = found.data.target
+    if found.data.validation is None:
+        held = f"one more {target} of each user with three or more is"
+    else:
+        held = f"the data set's own {len(found.data.validation[1])} validation {target}s are"
     return (
-        f"Selection, the same for every model that is trained: one more {found.data.target} of "
-        "each user with three or more is held out of training, and the epoch with the best "
-        "NDCG@10 on these is kept; the test items play no part."
+        f"Selection, the same for every model that is trained: {held} held out of training, and "
+        "the epoch with the best NDCG@10 on these is kept; the test items play no part."
     )
 
 

@@ -2,7 +2,8 @@
 
 Purchases are left out of the train part, so the model to learn behind is one that never saw them:
 for a model that is trained, a twin trained for a few epochs without them; for one that is chosen on
-validation items, the model itself, which was trained without these.
+validation items, or of a data set that has validation pairs of its own, the model itself, which was
+trained without these.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..data.dataset import Dataset
+from ..data.patterns import contains
 from ..evaluate import figures
 from ..evaluate.rankers import Ranker
 from ..holdout import selection
-from ..holdout.left_out import without_left_out
+from ..holdout.left_out import LeftOut, published, without_left_out
 from ..holdout.selection import Selection
+from ..holdout.validation import validation_visibility
 from ..holdout.visibility import visibility_of
 from ..train.protocol import Model
 from ..train.trainer import Trainer
@@ -48,8 +51,9 @@ def learn_behind(
     on_stage : callable, optional
         Told what is being done.
     """
-    how = visibility_of(data, leave_out)
-    held = None if chosen is None else selection.items_of(chosen, data)
+    held = _unseen(data, leave_out) if chosen is None else selection.items_of(chosen, data)
+    # Where all of the data set's own are trained on, purchases are drawn.
+    how = (visibility_of if held is None else validation_visibility)(data, leave_out)
     config = config.with_seed(getattr(model.config, "seed", 0))
     kind, place = type(model), model.device
 
@@ -68,7 +72,7 @@ def learn_behind(
     share = how.share if chosen is None else chosen.share
     reranker = learn(config, data, base, share, place.host, held, on_stage)
     reranker.report["leave_out"] = how.reason
-    if held is not None:
+    if chosen is not None:
         aside = held.of(checked_users(config, data.n_users)[held.users])
         rest = replace(without_left_out(data, held), test_users=aside.users, test_items=aside.items)
         plain = base(rest, 1)
@@ -81,3 +85,12 @@ def learn_behind(
         kept = before is None or after > before
         chosen.reranker = {"model": before, "re-ranked": after, "kept": kept}
     return reranker
+
+
+def _unseen(data: Dataset, leave_out: str | float | None) -> LeftOut | None:
+    """The data set's own validation pairs that no model on its train part has seen, if any."""
+    found = published(data, validation_visibility(data, leave_out).share, selection.SEED)
+    if found is None:
+        return None
+    seen = contains(data.interactions[-1], found.users, found.items, data.n_items)
+    return None if seen.all() else found.of(~seen)

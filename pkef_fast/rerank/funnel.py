@@ -84,6 +84,13 @@ class Candidates(NamedTuple):
     items: Array
     features: Array
 
+    def of(self, rows: Array) -> Candidates:
+        """The candidates of these users, by their places in the block; they may repeat."""
+        counts = np.diff(self.indptr)[rows]
+        indptr = np.append(0, np.cumsum(counts))
+        entries = np.repeat(self.indptr[:-1][rows] - indptr[:-1], counts) + np.arange(indptr[-1])
+        return Candidates(indptr, self.items[entries], self.features[entries])
+
     def positions_of(self, items: Array) -> Array:
         """(w,) where one item a user is among the user's candidates; −1 where it is none."""
         result = np.full(len(items), -1, np.int64)

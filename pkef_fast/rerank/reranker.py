@@ -199,8 +199,10 @@ def _first(left: LeftOut, order: Array, most: int) -> LeftOut:
 def questions(base: Ranker, source: Funnel, left: LeftOut) -> Questions:
     """The user of each left-out pair, with candidates and features from data without the pair."""
     parts = []
-    for places, _, block, ranker in rankers_of_blocks(base, left.users):
+    for places, rows, block, ranker in rankers_of_blocks(base, left.users):
         found = source.block(block, ranker)
+        if len(rows) > len(block):  # publishers may hold out several purchases of a user
+            found = found.of(rows)
         answers = found.positions_of(left.items[places])
         offsets = np.zeros(len(found.items), np.float32)
         parts.append(Questions(found.indptr, found.features, answers, offsets))

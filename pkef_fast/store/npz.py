@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tokenize
 import zipfile
 import zlib
 
@@ -37,6 +38,12 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         raise Damaged(str(error) or type(error).__name__) from error
     except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise Damaged(str(error) or type(error).__name__) from error
+    except (tokenize.TokenError, SyntaxError, MemoryError, RecursionError) as error:
+        # The header of an array is Python's notation, and NumPy's errors about it are Python's.
+        raise Damaged(f"the head of an array: {type(error).__name__}") from error
+    for name, one in arrays.items():
+        if not isinstance(one, np.ndarray):  # an entry that does not begin as an array
+            raise Damaged(f"{name!r} is no array")
     count = int.from_bytes(end[_COUNT : _COUNT + 2], "little")
     if count != len(arrays):
         raise Damaged(f"{len(arrays)} of {count} arrays are there")

@@ -139,9 +139,8 @@ class Fit:
         self._fitted = data  # what is trained on: without the validation items, if there are some
         if select == "val":
             share, self._held = selection.selection_items(data, leave_out)
-            digest = self._held.digest()
-            self.selection = Selection(share, len(self._held.users), None, {}, items=digest)
-            self.settings["validation"] = digest
+            self.selection = selection.selection_of(data, share, self._held)
+            self.settings["validation"] = self.selection.items
             self._fitted = validation_split(data, self._held)
         self._run: Run | None = None
         self._best: Best | None = None

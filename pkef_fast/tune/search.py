@@ -1,7 +1,8 @@
 """Searching a model's fields by validation: Optuna proposes, this trains and measures.
 
-The study sees one data set: the validation split of the train data. The test items are not in it,
-so nothing that a search does or writes can depend on them.
+The study sees one data set: the validation split of the train data, by the data set's own
+validation pairs where it has some. The test items are not in it, so nothing that a search does or
+writes can depend on them.
 """
 
 from __future__ import annotations
@@ -100,6 +101,7 @@ class Search:
                 raise InputError(f"{name} {value!r} is unknown{did_you_mean(value, known)}")
         if len(names_of(protocol)) > 1:
             raise InputError(f"protocol {protocol!r} is several; a search goes by one of them.")
+        self.published = dataset.validation is not None
         self.data = validation_split(dataset, validation_items(dataset, visible, seed))
         if not protocols(self.data, [protocol])[0].chosen.any():
             raise InputError(
@@ -265,6 +267,7 @@ class Search:
                 "protocol": self.protocol,
                 "validation": found.best.value,
                 "visible": self.visible,
+                "published": self.published,
                 "seed": self.seed,
                 "trials": len(found.trials),
             },

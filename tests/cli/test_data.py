@@ -22,6 +22,32 @@ def test_data_info_and_convert(shop, tmp_path):
     assert load_dataset(out).fingerprint() == load_dataset(shop).fingerprint()
 
 
+def test_a_validation_part_is_counted_and_chosen_by(tmp_path):
+    random = np.random.default_rng(0)
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    for name, count in {"view": 9, "buy": 3, "test": 1, "validation": 1}.items():
+        rows = (random.choice(30, count, replace=False) for _ in range(40))
+        lines = (" ".join(map(str, [user, *row])) for user, row in enumerate(rows))
+        (folder / f"{name}.txt").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "data_size.txt").write_text("40 30", encoding="utf-8")
+    (folder / "item_map.txt").write_text("7 0", encoding="utf-8")
+    out = tmp_path / "copy"
+    assert "Not read: item_map.txt;" in call("data", "convert", folder, out).stderr
+    for one in (folder, out):
+        found = last_json(call("data", "info", one, "--json"))
+        assert found["validation"] == {"items": 40, "users": 40}
+        assert "40 validation items of 40 users" in call("data", "info", one).stdout
+    assert last_json(call("data", "info", "demo", "--json"))["validation"] is None
+    words = ("--dataset", folder, "--model", "graph-rank", "--json")
+    found = last_json(call("train", *words, "--select", "val"))
+    assert found["selection"]["published"] == 40
+    tuned = call("tune", *words, "--trials", 1, "--out", tmp_path / "best.toml")
+    assert "40 validation items of the data set's own" in tuned.stderr
+    assert last_json(tuned)["validation_published"] is True
+    assert "published = true" in (tmp_path / "best.toml").read_text(encoding="utf-8")
+
+
 def test_data_audit(shop, tmp_path):
     found = last_json(call("data", "audit", shop, "--json", "--plot", tmp_path / "a.svg"))
     assert {"visible", "own", "patterns", "nestedness", "rules", "verdict"} <= set(found)

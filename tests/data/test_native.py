@@ -24,6 +24,7 @@ def whole():
         notes=("A note.",),
         leave_out="all",
         times=(np.arange(5), None, np.arange(4) - 7),
+        validation=(np.array([0, 0, 2], np.int32), np.array([1, 2, 3], np.int32)),
     )
 
 
@@ -40,7 +41,36 @@ def test_a_folder_holds_all(tmp_path, whole):
         None,
         [-7, -6, -5, -4],
     ]
+    assert [one.tolist() for one in found.validation] == [[0, 0, 2], [1, 2, 3]]
     assert found.fingerprint() == whole.fingerprint()
+
+
+def test_formats_are_as_old_as_they_can_be(tmp_path, whole):
+    plain = replace(whole, times=None, validation=None, user_ids=None, item_ids=None)
+    for wanted, one in (
+        (1, plain),
+        (2, replace(plain, times=whole.times)),
+        (3, replace(plain, user_ids=["a", "b", "c"])),
+        (4, replace(plain, validation=whole.validation)),
+    ):
+        folder = save_native(one, tmp_path / str(wanted))
+        facts = json.loads((folder / native.FACTS).read_text(encoding="utf-8"))
+        assert facts["format"] == wanted
+        assert facts.get("validation_items") == (3 if wanted == 4 else None)
+        assert native.read(folder).fingerprint() == one.fingerprint()
+    assert plain.fingerprint() != replace(plain, validation=whole.validation).fingerprint()
+
+
+def test_how_a_table_was_read_is_kept(tmp_path, whole):
+    reading = {"roles": {"user": "uid"}, "time": "seconds", "rows": 3, "guessed": ["user"]}
+    folder = save_native(replace(whole, reading=reading), tmp_path / "one")
+    assert native.read(folder).reading == reading
+    path = folder / native.FACTS
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    for wrong in ([], {"roles": ["uid"]}, {"guessed": "user"}, {"skipped": {"user": "x"}}):
+        path.write_text(json.dumps({**facts, "reading": wrong}), encoding="utf-8")
+        with pytest.raises(InputError, match="is damaged"):
+            native.read(folder)
 
 
 def test_equal_data_give_equal_bytes(tmp_path, whole):
@@ -65,6 +95,8 @@ def test_behaviors_are_chosen(tmp_path, whole):
     assert found.behaviors == ("cart", "view")
     assert found.interactions[1].indices.tolist() == whole.interactions[0].indices.tolist()
     assert "the held-out items are of 'buy'" in found.notes[-1]
+    assert found.validation is None
+    assert native.read(folder, ("view", "buy")).validation is not None
     with pytest.raises(InputError, match="behaviour 'byu' is not in data set 'shop'; did you mean"):
         native.read(folder, ("byu",))
 
@@ -135,7 +167,7 @@ def test_cut_facts(tmp_path, whole):
 
 
 FACTS = [
-    ({"format": 4}, "is of format 4; wanted format 1, 2 or 3"),
+    ({"format": 5}, "is of format 5; wanted format 1, 2, 3 or 4"),
     ({"format": None}, "is of format None"),
     ({"behaviors": ["view", "cart"]}, "another fingerprint"),
     ({"behaviors": ["view", "cart", "buy", "more"]}, "is damaged"),
@@ -189,6 +221,9 @@ ARRAYS = {
         "user_ids.ends": np.array([1, 2]),
     },
     "ids that end beyond their bytes": {"user_ids.ends": np.array([1, 2, 99])},
+    "validation users that fall": {"validation_users": [2, 0, 0]},
+    "a validation item too large": {"validation_items": [1, 2, 4]},
+    "fewer validation items than users": {"validation_items": [1, 2]},
 }
 
 
@@ -210,7 +245,9 @@ def test_arrays_that_no_data_set_has_are_refused(tmp_path, whole, name, monkeypa
         native.read(folder)
 
 
-@pytest.mark.parametrize("name", ["indptr.0", "indices.2", "test_users", "test_items"])
+@pytest.mark.parametrize(
+    "name", ["indptr.0", "indices.2", "test_users", "test_items", "validation_users"]
+)
 @pytest.mark.parametrize("change", [np.int64, np.float32, lambda a: a[None], lambda a: a[:0]])
 def test_arrays_of_another_type_or_shape_are_refused(tmp_path, whole, name, change):
     folder = save_native(whole, tmp_path / "shop")
@@ -229,10 +266,10 @@ def test_a_missing_array_or_file(tmp_path, whole):
     path = folder / native.ARRAYS
     with np.load(path) as archive:
         arrays = dict(archive)
-    del arrays["indices.1"]
-    np.savez(path, **arrays)
-    with pytest.raises(InputError, match=r"is damaged \(KeyError"):
-        native.read(folder)
+    for name in ("indices.1", "validation_items"):
+        np.savez(path, **{key: one for key, one in arrays.items() if key != name})
+        with pytest.raises(InputError, match=r"is damaged \(KeyError"):
+            native.read(folder)
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(InputError, match="cannot be read"):
         native.read(folder)

@@ -52,14 +52,32 @@ def test_a_registered_name_in_a_data_dir(tmp_path, inner):
 
 def test_who_says_how_items_were_left_out(tmp_path):
     save_native(dataset(), tmp_path / "retail_rocket")
-    save_native(dataset(), tmp_path / "tmall")
+    pairs = dataset().interactions
+    real = dataset(behaviors=DATASETS["tmall"].behaviors, interactions=(pairs[0], *pairs))
+    save_native(real, tmp_path / "tmall")
     assert load_dataset("retail_rocket", tmp_path).leave_out is None
     assert load_dataset("tmall", tmp_path).leave_out == "target"
-    assert load_dataset(tmp_path / "tmall").leave_out is None  # its behaviours are not Tmall's
-    bought = dataset(behaviors=("click", "cart", "buy"))
-    save_native(bought, tmp_path / "Tmall" / "tmall")
-    assert load_dataset(tmp_path / "Tmall" / "tmall").leave_out == "target"  # by the folder's name
+    assert load_dataset("tmall", tmp_path, behaviors=("cart", "buy")).leave_out == "target"
+    assert load_dataset(tmp_path / "tmall").leave_out == "target"  # by the folder's name
     assert DATASETS["tmall"].leave_out == "target"
+
+
+@pytest.mark.parametrize("name", ["tmall", "./tmall"])
+def test_a_folder_with_other_behaviours_than_its_name_says_is_read_as_it_is(
+    tmp_path, monkeypatch, name
+):
+    held_out = [[0, 0, 0, 1], [1, 0, 0, 0], [0, 0, 0, 0]]
+    write_pickles(tmp_path / "tmall", matrices("train_mat_", ".pkl"))
+    write_pickles(tmp_path / "tmall", {"test_mat.pkl": sp.csr_matrix(held_out)})
+    monkeypatch.chdir(tmp_path)
+    data = load_dataset(name)
+    assert_same(data, dataset())
+    assert data.leave_out is None
+    assert data.source == {"dataset": str(tmp_path / "tmall")}
+    said = "holds other behaviours than the registered 'tmall' (click, collect, cart, buy)"
+    assert sum(said in note for note in data.notes) == (name == "tmall")
+    assert_same(load_dataset(**data.source), data)
+    assert load_dataset("./tmall", behaviors=("cart", "buy")).leave_out is None
 
 
 def test_a_path_is_read_as_it_is(tmp_path, monkeypatch):
@@ -71,8 +89,8 @@ def test_a_path_is_read_as_it_is(tmp_path, monkeypatch):
         assert data.behaviors == ("view", "cart", "buy")
         assert data.source == {"dataset": str(tmp_path / "tmall")}
         assert data.name == "tmall"
-    with pytest.raises(InputError, match="trn_click does not exist"):
-        load_dataset("tmall", ".", behaviors=None)
+    said = load_dataset("tmall", ".").notes[-1]
+    assert "holds other behaviours than the registered 'tmall'" in said
 
 
 def test_a_data_set_that_is_not_whole_names_the_way_on(tmp_path):

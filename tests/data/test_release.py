@@ -59,9 +59,9 @@ WRONG = {
     "half an item": ([3, 0.5, None], "row 1: found 0.5"),
     "text": ([3, "0", None], "row 1: found '0'"),
     "a truth value": ([3, True, None], "row 1: found True"),
-    "not a list": ({0: 3}, "holds a dict; wanted a pickled list"),
-    "a matrix": (sp.csr_matrix(np.eye(3)), "holds a sparse matrix; wanted a pickled list"),
-    "a table": (np.eye(3), "holds a ndarray"),
+    "not a list": ({0: 3}, "holds a dict; wanted a pickled SciPy sparse matrix"),
+    "a matrix": (sp.csr_matrix(np.eye(3)), "is 3 × 3 but"),
+    "a table": (np.eye(3), "is 3 × 3 but"),
 }
 
 

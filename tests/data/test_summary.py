@@ -17,6 +17,7 @@ def test_a_summary():
     assert found["notes"] == ["A note."]
     assert found["fingerprint"] == data.fingerprint()
     assert found["test"] == {"items": 2, "users": 2, "also_train_target": 0}
+    assert found["validation"] is None
     assert found["users_without_target"] == 0
     view, cart, buy = found["behaviors"].values()
     assert view == {
@@ -33,6 +34,14 @@ def test_a_summary():
     assert cart["target_overlap"] == 2 / 4
     assert (cart["users"], cart["items"], cart["times"]) == (2, 2, None)
     assert buy["target_overlap"] == 1.0
+
+
+def test_a_validation_part():
+    pairs = (np.array([0, 0, 2], np.int32), np.array([1, 2, 3], np.int32))
+    data = dataset(validation=pairs)
+    assert summary(data)["validation"] == {"items": 3, "users": 2}
+    assert data.fingerprint() != dataset().fingerprint()
+    assert dataset(validation=(pairs[0][:0], pairs[1][:0])).validation is None
 
 
 def test_held_out_pairs_that_were_seen():

@@ -154,6 +154,7 @@ def test_a_column_that_says_the_split(tmp_path):
     anew = load_dataset(path, columns="split=none", split="none")
     assert len(pairs(anew)) == 3
     assert "1 row of other behaviours in the test part was left out." in data.notes
+    assert [part.tolist() for part in data.validation] == [[0], [2]]
     path.write_text(text.replace("TEST", "maybe"), encoding="utf-8")
     with pytest.raises(InputError, match="line 3, field split: found 'maybe', wanted train, valid"):
         load_dataset(path)

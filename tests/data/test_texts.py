@@ -25,7 +25,7 @@ def folder_of(path, **changes):
 
 
 def test_a_folder(tmp_path):
-    folder = folder_of(tmp_path, readme="not numbers", train="0 0 1 2 3\n", validation="0 1\n")
+    folder = folder_of(tmp_path, readme="not numbers")
     assert layouts.layout_of(folder) == "texts"
     assert_same(texts.read(folder), dataset())
 

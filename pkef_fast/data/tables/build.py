@@ -96,6 +96,7 @@ def dataset_of(
         leave_out=options.leave_out if held.taken_out else None,
         split=held.kind,
         times=stamps,
+        validation=held.validation,
         reading=_reading(read, unit, held, guessed),
     )
 

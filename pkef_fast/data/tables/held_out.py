@@ -28,6 +28,7 @@ class HeldOut(NamedTuple):
     kind : of Dataset.split
     taken_out : whether they are among the events, and must be taken out of train
     until : what is learned from is earlier; None: there is no such time
+    validation : users and items of the target pairs that the table holds out to choose by
     """
 
     users: Array
@@ -36,6 +37,7 @@ class HeldOut(NamedTuple):
     kind: str | None
     taken_out: bool
     until: float | None = None
+    validation: tuple[Array, Array] | None = None
 
 
 def held_out(

@@ -135,10 +135,15 @@ def _own_split(
         raise InputError(f"{where} has no row of a test part, though it comes with a split.")
     test = found.events(rows[target], parts[TEST])
     validation = found.events(rows[target], parts[VALIDATION]) if VALIDATION in parts else None
-    if validation is not None:
-        notes.append(f"{len(validation.users)} {target} rows of the validation part were left out.")
-    said = f"the {target} rows of the table's own test part"
-    return HeldOut(test.users, test.items, said, None, taken_out=False), notes
+    held = HeldOut(
+        test.users,
+        test.items,
+        f"the {target} rows of the table's own test part",
+        None,
+        taken_out=False,
+        validation=validation and (validation.users, validation.items),
+    )
+    return held, notes
 
 
 def _since(read: Read, unit: Unit | None, since: str, where: str) -> tuple[Read, Unit, str]:

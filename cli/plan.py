@@ -30,6 +30,7 @@ KEPT = (
     "out",
     "rerank",
     "select",
+    "refit",
     "leave_out",
     "init_from",
 )
@@ -49,6 +50,7 @@ class Plan:
     rerank: str
     select: str
     leave_out: str | None
+    refit: bool = False
     init_from: str | None = None
     rerank_seed: int | None = None  # where the model itself draws nothing
     log: tuple[str, ...] = ()
@@ -84,6 +86,7 @@ def _resumed(options: dict[str, Any]) -> Plan:
         eval_every=_first(options["eval_every"], noted.get("eval_every"), EVAL_EVERY),
         rerank=noted.get("rerank", "none"),
         select=noted.get("select", "last"),
+        refit=noted.get("refit", False),
         leave_out=noted.get("leave_out"),
         log=(*noted.get("log", ()), *options["log"]),
     )
@@ -114,6 +117,8 @@ def _new(options: dict[str, Any]) -> Plan:
         rerank_seed = changes.pop("seed", None)
     config = kind.preset(preset, data.behaviors).replaced(**fields).replaced(**changes)
     out = options["out"]
+    refit = bool(options["refit"] or noted.get("refit"))
+    select = options["select"] or noted.get("select") or ("val" if refit else kind.select)
     return Plan(
         data=data,
         model=model,
@@ -123,7 +128,8 @@ def _new(options: dict[str, Any]) -> Plan:
         resume=False,
         eval_every=_first(options["eval_every"], noted.get("eval_every"), EVAL_EVERY),
         rerank=rerank,
-        select=options["select"] or noted.get("select", kind.select),
+        select=select,
+        refit=refit,
         leave_out=options["leave_out"] or noted.get("leave_out"),
         init_from=options["init_from"] or noted.get("init_from"),
         rerank_seed=rerank_seed,

@@ -91,6 +91,13 @@ INTERRUPTED = 130  # the shell's code for a program ended by Ctrl-C
     + " and ".join(name for name, one in MODELS.items() if one.select == "last")
     + "; val for others].",
 )
+@click.option(
+    "--refit",
+    is_flag=True,
+    default=None,
+    help="Choose the epoch by validation items (--select val), then train anew on everything for "
+    "as many epochs; with --split none, on all that there is.",
+)
 @leave_out_option
 @click.option(
     "--init-from",
@@ -128,7 +135,8 @@ def train(device, threads, tensor_cores, no_capture, protocol, as_json, **option
     pkef-fast train
     pkef-fast train --dataset taobao --data-dir DATA --epochs 100
     pkef-fast train --dataset clicks.csv --preset paper --set layers=3,1,1
-    pkef-fast train --dataset log.csv --columns user=visitorid,time=event_time --split none
+    pkef-fast train --dataset log.csv --columns user=visitorid,time=event_time
+    pkef-fast train --dataset log.csv --split none --refit
     pkef-fast train --dataset taobao --data-dir DATA --model lightgcn
     pkef-fast train --dataset taobao --data-dir DATA --model graph-rank --protocol all
     pkef-fast train --dataset taobao --data-dir DATA --rerank learned
@@ -188,6 +196,7 @@ def _fit(
                 protocol=protocol or "paper",
                 rerank=wanted.rerank,
                 select=wanted.select,
+                refit=wanted.refit,
                 leave_out=wanted.leave_out,
                 init_from=wanted.init_from,
                 rerank_config=RerankConfig().replaced(**without_none(seed=wanted.rerank_seed)),

@@ -105,7 +105,8 @@ def start_of(path: str | os.PathLike[str], data: Dataset) -> Start:
             "train interactions."
         )
     chosen = facts.get("selection", {})
-    return Start(str(path), _below("parameter", arrays), chosen.get("items", ""))
+    items = "" if chosen.get("refit") else chosen.get("items", "")
+    return Start(str(path), _below("parameter", arrays), items)
 
 
 def _named(kind: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -98,6 +98,7 @@ class Recommender:
         rerank: str = "none",
         select: str | None = None,
         leave_out: str | float | None = None,
+        refit: bool = False,
         init_from: str | os.PathLike[str] | None = None,
         rerank_config: RerankConfig | None = None,
         callbacks: Sequence[Callback] = (),
@@ -117,6 +118,8 @@ class Recommender:
             "val" chooses the epoch, and whether to re-rank, by the data set's own validation items,
             or else by one more held-out item of each user.
             Left out: the model's own way, "last" for PKEF and "val" for those it is compared with.
+        refit : bool
+            With "val": once the epoch is chosen, train anew on everything for as many epochs.
         leave_out, rerank_config
             Of the re-ranker; `leave_out` of the validation items too.
         init_from : path, optional
@@ -139,6 +142,8 @@ class Recommender:
         if rerank != "none":
             validation_visibility(data, leave_out)  # ask before the training, not after it
         self.preset = self.preset or self.model_class.default_preset(data.name)
+        if resume and refit:  # the model of everything has yet to start where the first one did
+            init_from = Run.open(out).settings()[2].get("init_from")
         fit = Fit(
             self.model_class,
             self.config_for(data.behaviors),
@@ -150,6 +155,7 @@ class Recommender:
             protocol=protocol,
             select=select,
             leave_out=leave_out,
+            refit=refit,
             start=None if init_from is None else _start(init_from, data),
             callback=Callbacks(*told),
             should_stop=should_stop,
@@ -160,11 +166,12 @@ class Recommender:
             done = fit.run()
         finally:
             self.model, self.selection = fit.model, fit.selection
+        self._train = fit.trained_on
         self.evaluation = fit.evaluation
         if done and out is not None:
             self.save(Run.open(out).model_file)
         if done and rerank != "none":
-            self.rerank(data, leave_out, rerank_config, callbacks=told)
+            self.rerank(self._train, leave_out, rerank_config, callbacks=told)
             self.evaluation = None
             if out is not None:
                 self.save(Run.open(out).model_file)
@@ -202,9 +209,11 @@ class Recommender:
             raise wrong("config", config, "a RerankConfig, or fields by their names")
         config = (config or RerankConfig()).replaced(**fields).checked(data.behaviors)
         told = Callbacks(*callbacks).reranking
-        found = learn_behind(model, data, config, leave_out, self.selection, told)
+        # A model that was trained anew has learned from the items that it was chosen by.
+        chosen = None if self.selection and self.selection.refit else self.selection
+        found = learn_behind(model, data, config, leave_out, chosen, told)
         self._train = data
-        kept = self.selection is None or self.selection.reranker["kept"]
+        kept = chosen is None or chosen.reranker["kept"]
         self.reranker = found if kept else None
         return found
 

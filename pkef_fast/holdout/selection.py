@@ -42,6 +42,8 @@ class Selection:
         re-ranker was not trained on (None without such users), and whether it was kept.
     items : str
         Digest of the items (`LeftOut.digest`); empty where an older version chose them.
+    refit : bool
+        Whether the model was then trained anew on everything, these items too.
     published : int
         How many of them came with the data set as its validation part; 0: they were drawn.
     """
@@ -52,6 +54,7 @@ class Selection:
     metrics: dict[str, float]
     reranker: dict[str, Any] | None = None
     items: str = ""
+    refit: bool = False
     published: int = 0
 
     def facts(self) -> dict[str, Any]:
@@ -74,6 +77,8 @@ class Selection:
                 f"{self.reranker['re-ranked']:.4f}, the model alone {self.reranker['model']:.4f}, "
                 "on users that it was not trained on)"
             )
+        if self.refit:
+            text += "; then trained anew on everything, for as many epochs"
         return f"{text}."
 
 

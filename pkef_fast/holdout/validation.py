@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..data.dataset import Dataset
+from ..data.patterns import pattern, union
 from ..errors import InputError
 from .left_out import LeftOut, leave_out, published, without_left_out
 from .visibility import Visibility, visibility_of
@@ -82,3 +83,24 @@ def validation_split(dataset: Dataset, held: LeftOut) -> Dataset:
     """
     rest = without_left_out(dataset, held)
     return replace(rest, test_users=held.users, test_items=held.items, source={})
+
+
+def everything(dataset: Dataset) -> Dataset:
+    """The data set with its own validation pairs, if any, among its train pairs.
+
+    Nobody knows when they happened, so the target then has no times. It cannot be loaded by name,
+    so its `source` is empty.
+    """
+    if dataset.validation is None:
+        return dataset
+    *others, target = dataset.interactions
+    users, items = dataset.validation
+    own = pattern(users, items, dataset.n_users, dataset.n_items)
+    times = dataset.times and (*dataset.times[:-1], None)
+    return replace(
+        dataset,
+        interactions=(*others, union([target, own], dataset.n_items)),
+        times=times,
+        validation=None,
+        source={},
+    )

@@ -20,11 +20,12 @@ from ..evaluate.figures import Evaluation
 from ..evaluate.protocols import names_of
 from ..holdout import selection
 from ..holdout.selection import Selection
-from ..holdout.validation import validation_split
+from ..holdout.validation import everything, validation_split
 from ..store import checkpoint
 from ..store.runs import Run
 from .callbacks import Callback
 from .protocol import Model, Shape
+from .refit import Refit
 from .start import Start, begin
 from .trainer import Trainer
 from .warm_up import warm_up
@@ -64,6 +65,8 @@ class Fit:
         Left out: the model's own way, `Model.select`.
     leave_out : str or float, optional
         How validation items are hidden.
+    refit : bool
+        Once "val" has chosen an epoch, train anew on everything for as many epochs; see `refit`.
     start : Start, optional
         Another model's parameters to start from; a run that goes on has no use for them.
     callback : Callback
@@ -99,6 +102,7 @@ class Fit:
         protocol: str = "paper",
         select: str | None = None,
         leave_out: str | float | None = None,
+        refit: bool = False,
         start: Start | None = None,
         callback: Callback | None = None,
         should_stop: Callable[[], bool] = lambda: False,
@@ -113,7 +117,7 @@ class Fit:
             raise InputError(
                 f"model {name!r} has no steps, so there is none to resume; train it anew."
             )
-        if start is not None and resume:
+        if start is not None and resume and not refit:
             raise InputError(
                 "a run that is resumed goes on from its own checkpoint; leave init_from out."
             )
@@ -126,9 +130,16 @@ class Fit:
         self.out, self.resume, self.start = out, resume, start
         self.eval_every, self.protocol = eval_every, protocol
         select = selection.checked(kind.select if select is None else select)
+        if refit and select != "val":
+            raise InputError(
+                "to train anew on everything, the epochs must have been chosen: wanted select "
+                "'val' beside refit."
+            )
+        self.refit = refit and kind.trained  # others have no epochs, and are fitted to everything
         self.callback, self.should_stop = callback or Callback(), should_stop
         noted = {"eval_every": eval_every, "select": select}
         noted["leave_out"] = None if leave_out is None else str(leave_out)
+        noted |= {"refit": True} if refit else {}
         noted["init_from"] = None if start is None else start.source
         self.settings = {**(settings or {}), **noted}
         self.model: Model | None = None
@@ -144,6 +155,7 @@ class Fit:
             self._fitted = validation_split(data, self._held)
         self._run: Run | None = None
         self._best: Best | None = None
+        self._refitting: Refit | None = None
         self._evaluated = 0  # the last epoch that was evaluated on validation items
         self._written = time.monotonic()
 
@@ -165,7 +177,31 @@ class Fit:
             self._choose()
         if self._run:
             self._write()
+        if done and self.refit and self.selection is not None:
+            done = self._train_anew()
         return done
+
+    @property
+    def trained_on(self) -> Dataset:
+        """What the model has learned from, once it is done."""
+        return self.data if self._refitting is None else self._refitting.data
+
+    def _train_anew(self) -> bool:
+        """On everything, for the chosen number of epochs; whether that is done."""
+        self._best = None
+        again = self._refitting = Refit(
+            self.kind,
+            self.config,
+            everything(self.data),
+            self.device,
+            self.selection.epoch,
+            self.start,
+            self._run.path if self._run else None,
+        )
+        self.selection.refit = True
+        self.model, self.trainer, self.evaluation = again.model, again.trainer, None
+        self.callback.started(self)
+        return again.run(lambda loss: self.callback.stepped(self, loss), self.should_stop)
 
     def _prepare(self) -> None:
         """A model and its trainer, from the start or where a run stopped."""
@@ -174,7 +210,7 @@ class Fit:
         shape = Shape(data.n_users, data.n_items, edges, device.steps_held)
         device.expect_memory(self.kind.bytes(config, shape), f"training on {data.name!r}")
         self.model = self.kind(config, self._fitted, device)
-        if self.start is not None:
+        if self.start is not None and not self.resume:
             begin(self.model, self.start, self.selection.items if self.selection else "")
         self.trainer = Trainer(self.model, self._fitted)
         if self.resume:
@@ -212,6 +248,13 @@ class Fit:
     @property
     def finished(self) -> bool:
         """Whether no more steps are wanted."""
+        if self._refitting is not None:
+            return self._refitting.finished
+        return self._chosen and not (self.refit and self.selection is not None)
+
+    @property
+    def _chosen(self) -> bool:
+        """Whether no more steps are wanted of the fit that chooses an epoch, if one does."""
         if self.trainer is None:
             return True
         trainer, patience = self.trainer, getattr(self.config, "patience", None)
@@ -225,7 +268,7 @@ class Fit:
     @property
     def stopped_early(self) -> str:
         """Why fewer epochs were made than the config has, as a sentence; empty where all were."""
-        if self.trainer is None or self._best is None or not self.finished:
+        if self.trainer is None or self._best is None or not self._chosen:
             return ""
         epoch = self.trainer.epoch
         if epoch >= self.config.epochs:
@@ -240,7 +283,7 @@ class Fit:
         trainer = self.trainer
         self._written = time.monotonic()
         try:
-            while not self.finished:
+            while not self._chosen:
                 loss = trainer.make_step()
                 self.callback.stepped(self, loss)
                 if trainer.step % trainer.steps_per_epoch == 0:
@@ -255,7 +298,7 @@ class Fit:
             raise TrainingError(
                 f"{error} The last good checkpoint is {self._run.checkpoint_file}."
             ) from error
-        return self.finished
+        return self._chosen
 
     def _finish_epoch(self) -> None:
         trainer = self.trainer

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ...errors import InputError
 from ..dataset import Dataset
 from .files import File, files_of, holds
 from .forms import is_glob, is_table
@@ -41,16 +42,13 @@ def read(
     InputError
         With file, line, field, what was found and what was wanted.
     """
-    from .build import dataset_of  # polars takes a third of a second to import
-    from .rows import read as read_rows
-    from .sources import source_of
+    from .sources import source_of  # polars takes a third of a second to import
 
     options = options or TableOptions()
     files = files_of(path)
     sources = [source_of(one.path, options.in_order, options.separator) for one in files]
     name = path.name.partition(".")[0] if path.is_file() else path.name
-    rows = read_rows(sources, files, options)
-    return dataset_of(rows, name or "table", str(path), behaviors, options)
+    return _made(sources, files, name or "table", str(path), behaviors, options)
 
 
 def of_frame(
@@ -60,11 +58,30 @@ def of_frame(
     options: TableOptions | None = None,
 ) -> Dataset:
     """The data set of a table in memory: pandas, polars, or anything with the Arrow interface."""
-    from .build import dataset_of
-    from .rows import read as read_rows
     from .sources import Frame
 
-    options = options or TableOptions()
-    source = Frame(frame, f"the table {name!r}")
-    rows = read_rows([source], [File(Path(name))], options)
-    return dataset_of(rows, name, f"the table {name!r}", behaviors, options)
+    where = f"the table {name!r}"
+    source = Frame(frame, where)
+    return _made([source], [File(Path(name))], name, where, behaviors, options or TableOptions())
+
+
+def _made(
+    sources: Sequence,
+    files: Sequence[File],
+    name: str,
+    where: str,
+    behaviors: Sequence[str] | None,
+    options: TableOptions,
+) -> Dataset:
+    from polars.exceptions import PanicException
+
+    from .build import dataset_of
+    from .rows import read as read_rows
+
+    try:
+        return dataset_of(read_rows(sources, files, options), name, where, behaviors, options)
+    except PanicException as error:  # a file that promises what it does not hold
+        said = str(error).partition("\n")[0]
+        raise InputError(
+            f"{where} is damaged ({said}); wanted a table as it was written."
+        ) from None

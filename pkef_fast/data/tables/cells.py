@@ -75,10 +75,11 @@ def named(names: pl.Series) -> pl.Series:
 
 
 def numbers(cells: pl.Series) -> pl.Series:
-    """Cells as Float64; null where one is no number."""
-    if cells.dtype.is_numeric():
-        return cells.cast(pl.Float64).fill_nan(None)
-    return text(cells).cast(pl.Float64, strict=False).fill_nan(None)
+    """Cells as Float64; null where one is no number, or not finite."""
+    if not cells.dtype.is_numeric():
+        cells = text(cells)
+    found = cells.cast(pl.Float64, strict=False)
+    return found.set(~found.is_finite(), None)
 
 
 def coded(cells: pl.Series) -> tuple[Array, Sequence]:

@@ -93,8 +93,17 @@ def cells_of(line: str, separator: str) -> list[str]:
         return line.split()
     if len(separator) > 1:
         return line.split(separator)
-    quoting = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
-    return next(csv.reader([line], delimiter=separator, quoting=quoting), [])
+    if separator == "\t" or QUOTE not in line:
+        return line.split(separator) if line else []
+    return _unquoted(line, separator)
+
+
+def _unquoted(line: str, separator: str) -> list[str]:
+    """The cells of a line in which quotes may enclose some."""
+    try:  # Python's reader takes a carriage return within a line for another line
+        return next(csv.reader([line.replace("\r", " ")], delimiter=separator), [])
+    except csv.Error:  # a cell beyond its limit
+        return line.split(separator)
 
 
 def looked_over(path: Path, separator: str, width: int) -> Lines:
@@ -110,8 +119,8 @@ def looked_over(path: Path, separator: str, width: int) -> Lines:
     suspects = np.flatnonzero((quotes > 0) & odd)
     if len(suspects):
         texts = collected(scan_lines(path), path)["line"].gather(suspects).to_list()
-        rows = csv.reader(texts, delimiter=separator)
-        odd[suspects] = np.fromiter((len(row) != width for row in rows), bool, len(suspects))
+        wrong = (len(_unquoted(text, separator)) != width for text in texts)
+        odd[suspects] = np.fromiter(wrong, bool, len(suspects))
     return Lines(len(blank), blank, odd, True, 0)
 
 
@@ -164,7 +173,7 @@ def collected(plan: pl.LazyFrame, path: Path) -> pl.DataFrame:
     """A plan's frame; InputError where the file is no text."""
     try:
         return plan.collect(engine="streaming")
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         said = str(error).partition("\n")[0]
         line = _not_utf8(path)
         where = f"{path}, line {line}" if line else str(path)

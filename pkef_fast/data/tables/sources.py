@@ -7,7 +7,7 @@ which rows could not be taken apart. Text cells stay text here: what they mean i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -207,10 +207,9 @@ class ParquetFile:
     def __init__(self, path: Path, names: Sequence[str] | None):
         self.path, self.where, self.notes = path, str(path), []
         _no_names(path, names, "Parquet")
-        try:
-            self.header = list(pl.read_parquet_schema(path))
-        except (pl.exceptions.PolarsError, OSError) as error:
-            self.header = list(self._by_pyarrow(error).schema.names)
+        self.header = self._first_of(
+            lambda: list(pl.read_parquet_schema(path)), lambda file: list(file.schema_arrow.names)
+        )
 
     def place(self, row: int) -> str:
         """Where a row is, for a sentence."""
@@ -218,34 +217,39 @@ class ParquetFile:
 
     def sample(self) -> pl.DataFrame:
         """The first rows."""
-        try:
-            return pl.scan_parquet(self.path).head(SAMPLE).collect()
-        except (pl.exceptions.PolarsError, OSError):
-            return self.read(self.header).frame.head(SAMPLE)
+        return self._frame(self.header, SAMPLE)
 
     def read(self, columns: Sequence[str]) -> Rows:
         """Some columns."""
-        try:
-            frame = pl.scan_parquet(self.path).select(columns).collect(engine="streaming")
-        except (pl.exceptions.PolarsError, OSError) as error:
-            table = self._by_pyarrow(error).read(columns=list(columns))
-            frame = pl.from_arrow(table)
+        frame = self._frame(columns)
         none = np.zeros(frame.height, bool)
         return Rows(frame, none, none)
 
-    def _by_pyarrow(self, error: Exception) -> Any:
-        said = str(error).partition("\n")[0]
+    def _frame(self, columns: Sequence[str], rows: int | None = None) -> pl.DataFrame:
+        plan = pl.scan_parquet(self.path).select(columns)
+        plan = plan if rows is None else plan.head(rows)
+        return self._first_of(
+            lambda: plan.collect(engine="streaming"),
+            lambda file: pl.from_arrow(file.read(columns=list(columns)).slice(0, rows)),
+        )
+
+    def _first_of(self, by_polars: Callable[[], Any], by_pyarrow: Callable[[Any], Any]) -> Any:
+        """What polars reads; what pyarrow does where polars cannot; else InputError."""
         try:
-            import pyarrow
+            return by_polars()
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+            first, said = error, str(error).partition("\n")[0]
+        try:
             import pyarrow.parquet
+
+            return by_pyarrow(pyarrow.parquet.ParquetFile(self.path))
         except ImportError:
-            pyarrow = None
-        if pyarrow is not None:
-            try:
-                return pyarrow.parquet.ParquetFile(self.path)
-            except (pyarrow.ArrowException, OSError) as other:
-                said = str(other).partition("\n")[0]
-        raise InputError(f"{self.path} cannot be read as Parquet: {said}.") from error
+            pass
+        except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
+            said = str(error).partition("\n")[0]
+        except pl.exceptions.PolarsError as error:
+            said = str(error).partition("\n")[0]
+        raise InputError(f"{self.path} cannot be read as Parquet: {said}.") from first
 
 
 class Frame:

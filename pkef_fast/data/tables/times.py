@@ -63,7 +63,7 @@ def parsed(column: pl.Series, time_format: str | None) -> Times:
 def _numbers(values: pl.Series) -> pl.Series:
     """Numbers of 0 or more; whole ones as Int64."""
     if values.dtype.is_float():
-        values = values.fill_nan(None)
+        values = values.set(~values.is_finite(), None)
         there = values.drop_nulls()
         if (there == there.floor()).all() and (there.abs() < 2**62).all():
             values = values.cast(pl.Int64)

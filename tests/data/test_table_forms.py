@@ -12,9 +12,10 @@ import pytest
 
 from pkef_fast.data import Dataset
 from pkef_fast.data.tables.files import File
+from pkef_fast.data.tables.frame import Frame
+from pkef_fast.data.tables.opened import source_of
 from pkef_fast.data.tables.options import TableOptions
 from pkef_fast.data.tables.rows import read
-from pkef_fast.data.tables.sources import Frame, source_of
 from pkef_fast.errors import InputError
 
 pa = pytest.importorskip("pyarrow")

@@ -6,10 +6,11 @@ import gzip
 
 import pytest
 
+from pkef_fast.data import load_dataset
 from pkef_fast.data.tables.files import File
+from pkef_fast.data.tables.opened import source_of
 from pkef_fast.data.tables.options import TableOptions
 from pkef_fast.data.tables.rows import read
-from pkef_fast.data.tables.sources import source_of
 from pkef_fast.errors import InputError
 
 ROWS = [("u1", "a", "view", "5"), ("u2", "b,c", "buy", "3"), ("u1", "a", "buy", "4")]
@@ -190,3 +191,20 @@ def test_line_numbers_of_a_file_without_header(tmp_path):
     path = written(tmp_path, lines(ROWS) + "u1,,view,5\n")
     with pytest.raises(InputError, match="line 4, field item: found ''"):
         rows_of(path, columns="user,item,behavior,time")
+
+
+def test_quoted_cells_may_span_lines(tmp_path):
+    text = (
+        'user,item,behavior,words\n1,a,view,"good,\n""but"" dear\n"\n2,b,buy,\n'
+        '1,c,buy,"so\r\nso"\n1,d,buy,fine\n'
+    )
+    path = written(tmp_path, text)
+    data = load_dataset(path, split="none")
+    assert data.counts() == {"view": 1, "buy": 3}
+    assert data.notes[0] == f"{path}: some cells span several lines; it was read slowly."
+    path.write_text(text.replace("2,b,buy", ",b,buy"), encoding="utf-8")
+    with pytest.raises(InputError, match="line 5, field user: found ''"):
+        load_dataset(path)
+    path.write_text(text.replace("fine", '"fine'), encoding="utf-8")
+    with pytest.raises(InputError, match="line 2: found"):
+        load_dataset(path)

@@ -1,8 +1,9 @@
 """Interaction tables: a row an interaction of a user with an item, in whatever form.
 
-`files` says which files make a table, `sources` takes them apart, `roles` finds the columns, `rows`
-checks what is in them (with `cells` and `times`), `behaviors` gives names to what happened, and
-`build` numbers, splits and makes the data set. `options` is all that a user may say about it.
+`files` says which files make a table, `opened` takes them apart (`text_file`, `json_file` …),
+`roles` finds the columns, `rows` checks what is in them (with `cells` and `times`), `behaviors`
+gives names to what happened, and `build` numbers, splits and makes the data set. `options` is all
+that a user may say about it.
 
 A user's held-out item comes from the target behaviour; repeated rows count as the earliest of them,
 whose time the data set keeps (times with a fraction in millionths of their unit).
@@ -42,7 +43,7 @@ def read(
     InputError
         With file, line, field, what was found and what was wanted.
     """
-    from .sources import source_of  # polars takes a third of a second to import
+    from .opened import source_of  # polars takes a third of a second to import
 
     options = options or TableOptions()
     files = files_of(path)
@@ -58,7 +59,7 @@ def of_frame(
     options: TableOptions | None = None,
 ) -> Dataset:
     """The data set of a table in memory: pandas, polars, or anything with the Arrow interface."""
-    from .sources import Frame
+    from .frame import Frame
 
     where = f"the table {name!r}"
     source = Frame(frame, where)

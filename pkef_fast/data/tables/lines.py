@@ -108,7 +108,7 @@ def _unquoted(line: str, separator: str) -> list[str]:
 
 def looked_over(path: Path, separator: str, width: int) -> Lines:
     """One pass over a file's lines, a few megabytes at a time."""
-    parts = [_part(block, separator, width) for block in _blocks(path)]
+    parts = [_part(block, separator, width) for block in blocks(path)]
     parts = parts or [(np.empty(0, bool), np.empty(0, bool), np.empty(0, np.int8))]
     odd, blank, quotes = (np.concatenate(part) for part in zip(*parts, strict=True))
     plain = separator == "\t" or len(separator) > 1 or separator == " "
@@ -124,7 +124,7 @@ def looked_over(path: Path, separator: str, width: int) -> Lines:
     return Lines(len(blank), blank, odd, True, 0)
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
+def blocks(path: Path) -> Iterator[bytes]:
     """A file's bytes in pieces of whole lines."""
     try:
         with _opened(path) as file:

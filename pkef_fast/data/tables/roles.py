@@ -14,7 +14,7 @@ from ...errors import InputError, did_you_mean
 
 _FIRST = {
     "user": """user userid uid visitor visitorid customer customerid client clientid member memberid
-        buyer buyerid shopper shopperid account accountid reviewerid 用户 用户id""",
+        buyer buyerid shopper shopperid account accountid reviewerid userpseudoid 用户 用户id""",
     "item": """item itemid iid product productid article articleid good goods goodsid sku skuid asin
         movie movieid offer offerid 商品 商品id""",
     "behavior": """behavior behaviour behaviortype behaviourtype event eventtype eventname action

@@ -12,7 +12,7 @@ from ..dataset import Array
 from ..epochs import EARLIEST, LATEST, UNITS
 from . import cells
 
-WANTED = "a time: a number of 0 or more, or a date as 2024-05-31 12:00:00"
+WANTED = "a time: a number of 0 or more, a date as 2024-05-31 12:00:00, or one of --time-format"
 DATES = "dates"
 _DATE = (
     r"^(?<day>\d{4}[-/]\d{1,2}[-/]\d{1,2})"

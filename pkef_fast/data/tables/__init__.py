@@ -11,6 +11,8 @@ whose time the data set keeps (times with a fraction in millionths of their unit
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,7 @@ def read(
     InputError
         With file, line, field, what was found and what was wanted.
     """
+    _give_memory_back()
     from .opened import source_of  # polars takes a third of a second to import
 
     options = options or TableOptions()
@@ -64,6 +67,16 @@ def of_frame(
     where = f"the table {name!r}"
     source = Frame(frame, where)
     return _made([source], [File(Path(name))], name, where, behaviors, options or TableOptions())
+
+
+def _give_memory_back() -> None:
+    """Let polars' allocator keep no freed memory, if polars is not there yet.
+
+    A table's columns are read one after the other; what each took as text would stay for ten
+    seconds, beside the next one's.
+    """
+    if "polars" not in sys.modules:
+        os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
 
 
 def _made(

@@ -142,7 +142,7 @@ def _locate(dataset, data_dir) -> tuple[Path, str | None]:
             return path.absolute(), None
         if not _exists(path):
             raise InputError(
-                f"data set {shown(name)} is neither registered nor a file or folder"
+                f"data set {shown(name, 400)} is neither registered nor a file or folder"
                 f"{did_you_mean(name, DATASETS)}"
             )
         return path.resolve(), None

@@ -32,7 +32,7 @@ def described(behaviors: Sequence[str]) -> str:
 
 def layout_of(path: Path) -> str | None:
     """Name of the layout of a folder or file; None when it is in none."""
-    if path.is_file() or tables.is_glob(str(path)):
+    if path.is_file() or (tables.is_glob(str(path)) and not path.exists()):
         return "table"
     if native.holds(path):
         return "native"
@@ -58,6 +58,8 @@ def read(
             f"{described(expected or behaviors or ('<behaviour>',))}, as a .csv, .tsv or .parquet "
             "file."
         )
+    if layout != "table":
+        options.refuse(f"{path} is no table but a {layout} folder")
     if layout == "native":
         return native.read(path, behaviors), {}
     if layout in _FOLDERS:

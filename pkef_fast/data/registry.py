@@ -88,6 +88,7 @@ def load_dataset(
         dataset = "demo"
     told = TableOptions.of(**options)
     if str(dataset) == "demo":
+        told.refuse("demo is no table")
         data = _demo(told.seed, behaviors, data_dir)
         return replace(data, source={"dataset": "demo", "seed": told.seed, **chosen})
     path, name = _locate(dataset, data_dir)

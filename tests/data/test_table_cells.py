@@ -29,7 +29,7 @@ from pkef_fast.errors import InputError
         (["nano", "no"], ["nano", "no"]),
         ([3, 1], [3, 1]),
         ([3.0, float("nan"), 1.0], [3, None, 1]),
-        ([3.5, 1.0], ["3.5", "1.0"]),
+        ([3.5, 1.0], ["3.5", "1"]),
         ([b"ab", None], ["ab", None]),
         ([True, False], ["true", "false"]),
     ],

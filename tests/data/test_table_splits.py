@@ -179,7 +179,7 @@ def test_part_files_must_have_the_same_columns(tmp_path):
     assert load_dataset(tmp_path / "parts").fingerprint() == whole.fingerprint()
     assert load_dataset(f"{tmp_path}/parts/part-*.csv").fingerprint() == whole.fingerprint()
     path.write_text(path.read_text(encoding="utf-8").replace("time", "when"), encoding="utf-8")
-    with pytest.raises(InputError, match=r"part-1\.csv has no column 'time', which .*part-0\.csv"):
+    with pytest.raises(InputError, match=r"part-1\.csv has no column 'time' for the time, which"):
         load_dataset(tmp_path / "parts")
     with pytest.raises(InputError, match="holds no table"):
         load_dataset(f"{tmp_path}/none/*.csv")

@@ -152,7 +152,7 @@ def test_quotes_enclose_cells_only_where_all_are_closed(tmp_path):
     source = source_of(path, None, None)
     source.read(["item"])
     (note,) = source.notes
-    assert "2 lines have a quote that is not closed; quotes were read as text" in note
+    assert "2 lines have quotes that enclose no whole cell; quotes were read as text" in note
 
 
 @pytest.mark.parametrize(

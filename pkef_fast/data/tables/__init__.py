@@ -87,14 +87,14 @@ def _made(
     behaviors: Sequence[str] | None,
     options: TableOptions,
 ) -> Dataset:
-    from polars.exceptions import PanicException
+    from polars.exceptions import PanicException, PolarsError
 
     from .build import dataset_of
     from .rows import read as read_rows
 
     try:
         return dataset_of(read_rows(sources, files, options), name, where, behaviors, options)
-    except PanicException as error:  # a file that promises what it does not hold
+    except (PanicException, PolarsError) as error:  # a file that promises what it does not hold
         said = str(error).partition("\n")[0]
         raise InputError(
             f"{where} is damaged ({said}); wanted a table as it was written."

@@ -28,11 +28,15 @@ def rows_of_each(
     where : str
         The file, for sentences.
     """
+    if rated and renamed:
+        raise InputError(
+            "--ratings gives behaviors their names; --rename-behaviors cannot be used."
+        )
     if rated:
         return _by_rating(read, rated)
     if read.behaviors is None:
-        (name,) = renamed.values() if len(renamed) == 1 else (ONE_BEHAVIOR,)
-        return {name: slice(None)}, []
+        names, notes = _names({ONE_BEHAVIOR: 1}, renamed, where)
+        return {names[ONE_BEHAVIOR]: slice(None)}, notes
     codes, labels = cells.coded(read.behaviors)
     counts = np.bincount(codes, minlength=len(labels))
     names, notes = _names(dict(zip(labels, counts.tolist(), strict=True)), renamed, where)
@@ -49,7 +53,9 @@ def _by_rating(read: Read, rated: Mapping[float, str]) -> tuple[dict[str, Array]
     least = min(rated)
     found = {name: np.flatnonzero(values >= at) for at, name in rated.items()}
     below = int(np.count_nonzero(values < least))
-    notes = [left_out(below, f"with a rating below {least:g}")] if below else []
+    unread = read.roles.columns.get("behavior")
+    notes = [] if unread is None else [f"Column {unread!r} is not read: ratings say what rows are."]
+    notes += [left_out(below, f"with a rating below {least:g}")] if below else []
     return found, notes
 
 

@@ -62,7 +62,7 @@ def dataset_of(
         if options.k_core is not None:
             found, events, said = core(found, events, target, options.k_core)
             notes.append(said)
-        held = held_out(found, events, target, options, where)
+        held = held_out(found, events, behaviors, options, where)
     else:
         held, said = _own_split(found, rows, target, parts, options, where)
         notes += said

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import polars as pl
 
+from ...errors import InputError
 from ..dataset import Array
 
 MISSING = ("", "nan", "null", "none", "<na>", "nat")
@@ -21,15 +22,15 @@ def ids(cells: pl.Series) -> pl.Series:
     """
     kind = cells.dtype
     if kind.is_integer():
-        if kind == pl.UInt64 and (cells.max() or 0) > np.iinfo(np.int64).max:
-            return cells.cast(pl.String)
-        return cells.cast(pl.Int64)
+        low, high = cells.min() or 0, cells.max() or 0
+        fits = low >= -(2**63) and high < 2**63
+        return cells.cast(pl.Int64 if fits else pl.String)
     if kind.is_float():
         cells = cells.fill_nan(None)
-        whole = cells.drop_nulls()
-        if (whole == whole.floor()).all() and (whole.abs() < 2**63).all():
+        there = cells.drop_nulls()
+        if (there == there.floor()).all() and (there.abs() < 2**53).all():
             return cells.cast(pl.Int64)
-        return cells.cast(pl.String)
+        return _as_written(cells.cast(pl.String))
     return _whole(cells) if cells.dtype == pl.String else _whole(text(cells))
 
 
@@ -41,22 +42,35 @@ def _whole(cells: pl.Series) -> pl.Series:
         there = texts.drop_nulls()
         any_there = any_there or len(there) > 0
         if not there.str.contains(_WHOLE).all():
-            return text(cells)
+            return _as_written(text(cells))
         numbers.append(texts.str.replace(r"\.0+$", "").cast(pl.Int64))
     return pl.concat(numbers) if any_there else text(cells)
+
+
+def _as_written(texts: pl.Series) -> pl.Series:
+    """Text ids; 101.0 among them is 101, as a gap in a column of numbers makes it."""
+    return texts.str.replace(r"^(-?(?:0|[1-9][0-9]{0,17}))\.0+$", "$1")
 
 
 def text(cells: pl.Series) -> pl.Series:
     """Cells as String, without blanks around them; null where one is missing."""
     if cells.dtype == pl.Binary:
-        cells = pl.Series(
-            cells.name,
-            [None if one is None else one.decode("utf-8", "replace") for one in cells],
-            pl.String,
+        cells = pl.Series(cells.name, [_decoded(one) for one in cells], pl.String)
+    if cells.dtype.is_nested() or cells.dtype in (pl.Duration, pl.Object):
+        raise InputError(
+            f"column {cells.name!r} holds {cells.dtype}; wanted numbers, text or times."
         )
     if not len(cells):
         return cells.cast(pl.String)
     return pl.concat([_stripped(piece.cast(pl.String)) for piece in _pieces(cells)])
+
+
+def _decoded(one: bytes | None) -> str | None:
+    """Bytes as text; as hexadecimal digits where they are none, so that they stay distinct."""
+    try:
+        return None if one is None else one.decode()
+    except UnicodeDecodeError:
+        return one.hex()
 
 
 def _pieces(cells: pl.Series) -> Iterator[pl.Series]:
@@ -90,7 +104,7 @@ def coded(cells: pl.Series) -> tuple[Array, Sequence]:
     if cells.dtype == pl.Int64:
         values = cells.to_numpy()
         distinct = cells.unique().sort().to_numpy()
-        if len(distinct) and distinct[-1] - distinct[0] < 8 * len(values) + 1024:
+        if len(distinct) and int(distinct[-1]) - int(distinct[0]) < 8 * len(values) + 1024:
             table = np.zeros(int(distinct[-1] - distinct[0]) + 1, np.int32)
             table[distinct - distinct[0]] = np.arange(len(distinct), dtype=np.int32)
             return table[values - distinct[0]], distinct

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import polars as pl
 
 from ...errors import InputError
 from ..dataset import Array
@@ -19,33 +18,48 @@ WANTED = {
     "behavior": "a name or number of the behavior",
     "time": times.WANTED,
     "rating": "a number",
-    "split": "train, valid or test",
+    "split": "train, valid or test, or --columns split=none",
 }
 
 
 class Places:
-    """Where rows of several sources are."""
+    """Where rows of several sources are, and what they hold.
 
-    def __init__(self, sources: Sequence, sizes: Sequence[int]):
-        self._sources, self._starts = sources, np.cumsum([0, *sizes])
+    Parameters
+    ----------
+    sources : sequence
+    columns : a dict of role → column's name for each
+    sizes : rows of each
+    """
 
-    def source(self, row: int):
-        """The source of a row, and the row's number in it."""
+    def __init__(self, sources: Sequence, columns: Sequence[dict[str, str]], sizes: Sequence[int]):
+        self._sources, self._columns = sources, columns
+        self._starts = np.cumsum([0, *sizes])
+
+    def sentence(self, row: int, reason: str) -> str:
+        """What is wrong with a row."""
         n = int(np.searchsorted(self._starts, row, side="right")) - 1
-        return self._sources[n], row - int(self._starts[n])
+        source, inside = self._sources[n], row - int(self._starts[n])
+        where = f"{source.where}, {source.place(inside)}"
+        if reason == FIELDS:
+            return f"{where}: {source.found(inside)}"
+        name = self._columns[n][reason]
+        cell = source.read([name]).frame[name][inside]
+        found = "" if cell is None else cell  # which an empty cell was in most forms
+        return f"{where}, field {name}: found {found!r}, wanted {WANTED[reason]}"
 
 
 class Faults:
     """What is wrong with rows, and whether that may be."""
 
-    def __init__(self, options: TableOptions, places: Places, used: dict[str, str], count: int):
-        self.options, self.places, self.used, self.count = options, places, used, count
+    def __init__(self, options: TableOptions, places: Places, count: int):
+        self.options, self.places, self.count = options, places, count
         self.at: Array | None = None  # row numbers in the sources of the rows that are looked at
         self.counts: dict[str, int] = {}
-        self._first: tuple[int, Callable[[int], tuple[str, object]]] | None = None
+        self._first: tuple[int, str] | None = None
         self._bad: Array | None = None
 
-    def column(self, role: str, meant, column: pl.Series) -> None:
+    def column(self, role: str, meant) -> None:
         """Rows whose cell of this role says nothing."""
         values = meant.values if isinstance(meant, times.Times) else meant
         if not values.null_count():
@@ -53,14 +67,13 @@ class Faults:
         wrong = values.is_null().to_numpy()
         self._bad = wrong if self._bad is None else self._bad | wrong
         rows = np.flatnonzero(wrong)
-        cell = _shown(column[int(rows[0])])
-        self.wrong(role, rows if self.at is None else self.at[rows], lambda row: (role, cell))
+        self.wrong(role, rows if self.at is None else self.at[rows])
 
-    def wrong(self, reason: str, rows: Array, said: Callable[[int], tuple[str, object]]) -> None:
+    def wrong(self, reason: str, rows: Array) -> None:
         """Rows (their numbers in the sources) that are wrong for a reason."""
         self.counts[reason] = len(rows)
         if self._first is None or rows[0] < self._first[0]:
-            self._first = int(rows[0]), said
+            self._first = int(rows[0]), reason
 
     def now(self) -> Array | None:
         """The mask of the rows to leave out; InputError where that is not allowed."""
@@ -82,15 +95,4 @@ class Faults:
         return self._bad
 
     def _sentence(self) -> str:
-        row, said = self._first
-        role, cell = said(row)
-        source, inside = self.places.source(row)
-        where = f"{source.where}, {source.place(inside)}"
-        if role == FIELDS:
-            return f"{where}: {source.found(inside)}"
-        return f"{where}, field {self.used[role]}: found {cell!r}, wanted {WANTED[role]}"
-
-
-def _shown(cell: object) -> object:
-    """An empty cell as text, which it was in most forms."""
-    return "" if cell is None else cell
+        return self.places.sentence(*self._first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from typing import NamedTuple
 from ...errors import InputError
 from ..order import stage
 from .forms import is_table
+from .roles import fits
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 PARTS = {
@@ -55,19 +57,35 @@ def files_of(path: Path) -> list[File]:
     else:
         found = sorted(Path(one) for one in glob.glob(str(path), recursive=True))
         found = [one for one in found if one.is_file() and not one.name.startswith((".", "_"))]
+    found = [one for one in found if one.stat().st_size] or found[:1]  # a part may be empty
     if not found:
         raise InputError(f"{path} holds no table; wanted .csv, .tsv, .parquet or .jsonl files.")
-    parts = [_part(one) for one in found]
-    if TEST in parts and TRAIN in parts:
+    parts = [_keyed(one, "split") or _part(one) for one in found]
+    if len(found) > 1 and any(part in (VALIDATION, TEST) for part in parts):
         return _split(path, found, parts)
+    behaviors = [_keyed(one, "behavior") for one in found]
+    if None not in behaviors:
+        return [File(one, behavior=name) for one, name in zip(found, behaviors, strict=True)]
     names = [_stem(one) for one in found]
-    if len(found) > 1 and all(stage(name) is not None for name in names):
+    if sum(stage(name) is not None for name in set(names)) > 1:
         return [File(one, behavior=name) for one, name in zip(found, names, strict=True)]
     return [File(one) for one in found]
 
 
+def told_apart(files: Sequence[File]) -> list[str]:
+    """Names of files that differ in more than numbers, so that they may say what is in them."""
+    words = {re.sub(r"[\W\d_]+|part|of", "", _stem(one.path).lower()): one for one in files}
+    return [one.path.name for one in words.values()] if len(words) > 1 else []
+
+
 def _split(path: Path, found: Sequence[Path], parts: Sequence[str | None]) -> list[File]:
     others = [one.name for one, part in zip(found, parts, strict=True) if part is None]
+    if TRAIN not in parts or TEST not in parts:
+        listed = ", ".join(one.name for one in found[:5])
+        raise InputError(
+            f"{path} holds {listed}, parts of a split by their names, but not both a train and a "
+            "test table; wanted both, or the name of one table."
+        )
     if others:
         raise InputError(
             f"{path} holds train and test tables and {', '.join(others[:5])} besides; wanted a "
@@ -94,7 +112,15 @@ def _stem(path: Path) -> str:
 
 
 def _part(path: Path) -> str | None:
-    words = path.name.lower().split(".")[:-1] or [path.name.lower()]
-    if len(words) > 1 and words[-1] in ("csv", "tsv", "txt", "inter", "jsonl", "json", "tab"):
-        words.pop()  # what is left of a packed file's ending
-    return PARTS.get(words[-1])
+    """The part of a split that a file's name says: the one such word in it."""
+    found = {PARTS[word] for word in re.split(r"[\W_]+", path.name.lower()) if word in PARTS}
+    return found.pop() if len(found) == 1 else None
+
+
+def _keyed(path: Path, role: str) -> str | None:
+    """What a folder of a partitioned write says of a role: `behavior=view`, `split=train`."""
+    for folder in path.parents:
+        key, equals, value = folder.name.partition("=")
+        if equals and fits(key, (role,)):
+            return PARTS.get(value.lower()) if role == "split" else value
+    return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ import polars as pl
 from ...errors import InputError
 from .. import split as splits
 from ..dataset import Array
-from ..epochs import UNITS
+from ..epochs import EARLIEST, UNITS
 from ..split import Events
 from . import times
 from .numbered import Numbered
@@ -43,7 +43,7 @@ class HeldOut(NamedTuple):
 def held_out(
     numbered: Numbered,
     events: Mapping[str, Events],
-    target: str,
+    behaviors: Sequence[str],
     options: TableOptions,
     where: str,
 ) -> HeldOut:
@@ -55,6 +55,7 @@ def held_out(
         When a split by time is asked for and there are no times.
     """
     kind, value = options.split_by
+    target = behaviors[-1]
     found = events[target]
     if kind in ("time", "global-time") and found.time is None:
         raise InputError(
@@ -80,7 +81,8 @@ def held_out(
     until = _until(found, value, numbered.unit, where)
     late = found.chosen(found.time >= until)
     known = np.zeros(len(numbered.user_ids), bool)
-    for one in events.values():
+    for name in behaviors:
+        one = events[name]
         known[one.users[one.time < until]] = True
     test = late.chosen(known[late.users])
     said = f"every {target} from {value} on of users that are known before"
@@ -103,9 +105,17 @@ def moment(option: str, value: str, unit: Unit | None, where: str) -> float:
     """A date, or a number in the table's unit, as a number in this unit."""
     text = str(value).strip()
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        pass
+        number = None
+    if number is not None:
+        least = 0 if unit is None or unit.name is None else EARLIEST * SECOND[unit.name]
+        if not least <= number < float("inf"):
+            raise InputError(
+                f"{option} cannot be {value!r}: in the unit of the times that is no time of these "
+                "days; wanted a date as 2017-12-03."
+            )
+        return number
     parsed = times.parsed(pl.Series([text]), None)
     if not parsed.dates or parsed.values.null_count():
         raise InputError(

@@ -13,6 +13,7 @@ import polars as pl
 
 from ...errors import InputError
 from . import lines
+from .forms import is_glob
 from .lines import collected, scan_lines
 from .sources import SAMPLE, Rows, no_names
 
@@ -66,7 +67,7 @@ class JsonFile:
         blank = blank.fill_null(True).to_numpy()
         schema = dict.fromkeys(columns, pl.String)
         try:
-            if blank.any():
+            if blank.any() or is_glob(str(self.path)):  # which polars would expand
                 raise pl.exceptions.ComputeError("rows would not be lines")
             found = pl.scan_ndjson(self.path, schema=schema).collect(engine="streaming")
             if found.height == frame.height:

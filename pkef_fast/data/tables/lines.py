@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class Lines:
     quoted : bool
         Whether quotes enclose cells; else they are characters like others.
     stray : int
-        Lines whose quotes are not closed, in a file with quotes that are read as text.
+        Lines whose quotes do not enclose whole cells; all quotes are then read as text.
     """
 
     count: int
@@ -91,7 +92,7 @@ def cells_of(line: str, separator: str) -> list[str]:
     """The cells of one line."""
     if separator == " ":
         return line.split()
-    if len(separator) > 1:
+    if by_lines(separator):
         return line.split(separator)
     if separator == "\t" or QUOTE not in line:
         return line.split(separator) if line else []
@@ -109,19 +110,26 @@ def _unquoted(line: str, separator: str) -> list[str]:
 def looked_over(path: Path, separator: str, width: int) -> Lines:
     """One pass over a file's lines, a few megabytes at a time."""
     parts = [_part(block, separator, width) for block in blocks(path)]
-    parts = parts or [(np.empty(0, bool), np.empty(0, bool), np.empty(0, np.int8))]
+    parts = parts or [(np.empty(0, bool),) * 3]
     odd, blank, quotes = (np.concatenate(part) for part in zip(*parts, strict=True))
-    plain = separator == "\t" or len(separator) > 1 or separator == " "
-    stray = int(np.count_nonzero(quotes % 2))
-    if plain or stray or not quotes.any():
-        return Lines(len(blank), blank, odd, False, 0 if plain else stray)
+    if by_lines(separator) or separator == "\t" or not quotes.any():
+        return Lines(len(blank), blank, odd, False, 0)
+    texts = collected(scan_lines(path), path)["line"].gather(np.flatnonzero(quotes))
+    cell = rf'(?:[^"{re.escape(separator)}]*|"(?:[^"]|"")*")'
+    whole = texts.str.contains(f"^{cell}(?:{re.escape(separator)}{cell})*$")
+    if not whole.all():
+        return Lines(len(blank), blank, odd, False, int((~whole).sum()))
     # A separator inside quotes is none.
-    suspects = np.flatnonzero((quotes > 0) & odd)
-    if len(suspects):
-        texts = collected(scan_lines(path), path)["line"].gather(suspects).to_list()
-        wrong = (len(_unquoted(text, separator)) != width for text in texts)
-        odd[suspects] = np.fromiter(wrong, bool, len(suspects))
+    inside = texts.str.contains(rf'"[^"]*{re.escape(separator)}[^"]*"')
+    at = np.flatnonzero(quotes)[inside.to_numpy()]
+    wrong = (len(_unquoted(text, separator)) != width for text in texts.filter(inside))
+    odd[at] = np.fromiter(wrong, bool, len(at))
     return Lines(len(blank), blank, odd, True, 0)
+
+
+def by_lines(separator: str) -> bool:
+    """Whether lines are taken apart here, since polars wants separators of one byte."""
+    return separator == " " or len(separator.encode()) > 1
 
 
 def blocks(path: Path) -> Iterator[bytes]:
@@ -136,13 +144,13 @@ def blocks(path: Path) -> Iterator[bytes]:
 
 
 def _part(block: bytes, separator: str, width: int) -> tuple[Array, Array, Array]:
-    """Of each line of a piece: whether it is odd, and blank; its quotes: 0 none, 1 odd, 2 even."""
+    """Of each line of a piece: whether it is odd, and blank, and has quotes; (L,) bool each."""
     data = np.frombuffer(block, np.uint8)
     ends = np.flatnonzero(data == ord("\n"))
     if not block.endswith(b"\n"):
         ends = np.append(ends, len(data))
     starts = np.append(0, ends[:-1] + 1)
-    if separator == " " or len(separator) > 1:
+    if by_lines(separator):
         lines = [block[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
         mark = None if separator == " " else separator.encode()
         cells = np.fromiter((len(line.split(mark)) for line in lines), np.int64, len(lines))
@@ -151,10 +159,9 @@ def _part(block: bytes, separator: str, width: int) -> tuple[Array, Array, Array
     blank = np.zeros(len(ends), bool)
     for n in np.flatnonzero(ends - starts <= WHITE):
         blank[n] = not block[starts[n] : ends[n]].strip()
-    quotes = np.zeros(len(ends), np.int8)
+    quotes = np.zeros(len(ends), bool)
     if QUOTE.encode() in block:
-        count = _count(data, ord(QUOTE), ends)
-        quotes[count > 0] = 2 - count[count > 0] % 2
+        quotes = _count(data, ord(QUOTE), ends) > 0
     return (cells != width) & ~blank, blank, quotes
 
 
@@ -166,7 +173,9 @@ def _count(data: Array, byte: int, ends: Array) -> Array:
 def scan_lines(path: Path) -> pl.LazyFrame:
     """A file's lines as the column `line`; a line without anything is null."""
     schema = {"line": pl.String}
-    return pl.scan_csv(path, has_header=False, separator=NEVER, quote_char=None, schema=schema)
+    return pl.scan_csv(
+        path, has_header=False, separator=NEVER, quote_char=None, schema=schema, glob=False
+    )
 
 
 def collected(plan: pl.LazyFrame, path: Path) -> pl.DataFrame:

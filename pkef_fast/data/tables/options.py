@@ -59,8 +59,12 @@ class TableOptions:
     seed: int = 0
 
     def __post_init__(self):
-        self.allowed, self.split_by  # noqa: B018 - both refuse what cannot be
+        self.allowed, self.split_by, self.roles  # noqa: B018 - they refuse what cannot be
         one_of("leave_out", self.leave_out, LEAVE_OUT)
+        if self.leave_out == "all" and self.split_by[0] in ("none", "global-time"):
+            raise InputError(
+                f"--leave-out all cannot be used with --split {self.split}: it takes nothing out."
+            )
         object.__setattr__(self, "seed", whole("seed", self.seed, 0))
         if self.k_core is not None:
             object.__setattr__(self, "k_core", whole("k_core", self.k_core, 1))
@@ -73,6 +77,15 @@ class TableOptions:
             if name not in known:
                 raise InputError(f"a data set has no option {name!r}{did_you_mean(name, known)}")
         return cls(**options)
+
+    def refuse(self, what: str) -> None:
+        """InputError for options where there is no table that they could be about."""
+        told = [name for name in self.used if name not in ("seed", "leave_out")]
+        if told:
+            raise InputError(
+                f"{what}, which comes split already: {', '.join(told)} cannot be used; wanted a "
+                "table of interactions."
+            )
 
     @property
     def used(self) -> dict[str, Any]:
@@ -98,10 +111,16 @@ class TableOptions:
     def roles(self) -> dict[str, str]:
         """Role → column, as far as they were said."""
         if self.in_order is not None:
-            known = {one: role for one in self.in_order if (role := _role(one))}
-            return {role: one for one, role in known.items()}
-        given = pairs_of("columns", self.columns, "user=visitorid")
-        return {role_named(role): name for role, name in given.items()}
+            known = [(role, one) for one in self.in_order if (role := _role(one))]
+        else:
+            given = pairs_of("columns", self.columns, "user=visitorid")
+            known = [(role_named(role), name) for role, name in given.items()]
+        roles = dict(known)
+        if len(roles) < len(known):
+            twice = next(role for role, _ in known if [one for one, _ in known].count(role) > 1)
+            listed = " and ".join(name for role, name in known if role == twice)
+            raise InputError(f"--columns has two for the {twice}: {listed}; wanted one.")
+        return roles
 
     @property
     def renamed(self) -> dict[str, str]:
@@ -113,9 +132,12 @@ class TableOptions:
         """Least rating → behaviour, rising."""
         given = pairs_of("ratings", self.ratings, "4=like")
         try:
-            return dict(sorted((float(least), name) for least, name in given.items()))
+            found = dict(sorted((float(least), name) for least, name in given.items()))
         except ValueError as error:
             raise InputError(f"--ratings: {error}; wanted numbers, as 4=like.") from None
+        if len(set(found.values())) < len(given):
+            raise InputError("--ratings names a behavior or a rating twice; wanted each once.")
+        return found
 
     @property
     def allowed(self) -> tuple[int | None, float | None] | None:
@@ -184,7 +206,12 @@ def _role(name: str) -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    """A value as an option's text has it."""
+    """A value as an option's text has it; as JSON has it, where names hold what separates them."""
     if isinstance(value, Mapping):
-        return ",".join(f"{key}={one}" for key, one in value.items())
-    return ",".join(value) if isinstance(value, (list, tuple)) else value
+        texts = {str(key): str(one) for key, one in value.items()}
+        plain = not any(mark in text for pair in texts.items() for text in pair for mark in ",=")
+        return ",".join(f"{key}={one}" for key, one in texts.items()) if plain else texts
+    if isinstance(value, (list, tuple)):
+        plain = not any(mark in str(one) for one in value for mark in ",=")
+        return ",".join(map(str, value)) if plain else [str(one) for one in value]
+    return value if isinstance(value, (str, int, float)) else str(value)

@@ -40,7 +40,7 @@ class ParquetFile:
         return Rows(frame, none, none)
 
     def _frame(self, columns: Sequence[str], rows: int | None = None) -> pl.DataFrame:
-        plan = pl.scan_parquet(self.path).select(columns)
+        plan = pl.scan_parquet(self.path, glob=False).select(columns)
         plan = plan if rows is None else plan.head(rows)
         return self._first_of(
             lambda: plan.collect(engine="streaming"),

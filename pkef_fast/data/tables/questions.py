@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
 from ...errors import InputError
-from . import cells, times
+from . import cells, roles, times
 from .options import TableOptions
 from .roles import Roles
 from .sources import SAMPLE
@@ -14,15 +16,23 @@ from .sources import SAMPLE
 FEW = 12  # distinct values that a column of behaviours may have
 
 
-def ask_for_behaviors(source, found: Roles) -> None:
-    """InputError where another column may hold the behaviour."""
+def ask_for_behaviors(source, found: Roles, files: Sequence[str]) -> None:
+    """InputError where another column may hold the behaviour, or the names of files."""
     if "behavior" in found.declined:
         return
+    if files:
+        raise InputError(
+            f"{source.where} has no column that is known as the behavior, and the names of the "
+            f"files may say it ({', '.join(files[:5])}); wanted --columns behavior=none if all "
+            "rows are of one behavior, or files named after known behaviors."
+        )
     sample = source.sample()
     for name in _unread(sample, found):
+        if not _plain(sample[name]) or sample[name].dtype.is_float():
+            continue
         texts = cells.text(sample[name]).drop_nulls()
-        if texts.cast(pl.Float64, strict=False).null_count() < texts.len():
-            continue  # numbers
+        if roles.fits(name, ("time", "rating", "split")):
+            continue
         if 2 <= texts.n_unique() <= FEW:
             values = ", ".join(sorted(texts.unique().to_list())[:5])
             raise InputError(
@@ -39,7 +49,7 @@ def ask_for_times(source, found: Roles, options: TableOptions) -> None:
     sample = source.sample()
     for name in _unread(sample, found):
         column = sample[name]
-        if column.dtype.is_float() or column.dtype.is_nested():
+        if not _plain(column):
             continue
         column = column.drop_nulls()
         parsed = times.parsed(column, options.time_format) if len(column) else None
@@ -57,3 +67,7 @@ def ask_for_times(source, found: Roles, options: TableOptions) -> None:
 def _unread(sample: pl.DataFrame, found: Roles) -> list[str]:
     taken = set(found.columns.values())
     return [name for name in sample.columns if name not in taken and len(sample) <= SAMPLE]
+
+
+def _plain(column: pl.Series) -> bool:
+    return not column.dtype.is_nested() and column.dtype not in (pl.Duration, pl.Object, pl.Boolean)

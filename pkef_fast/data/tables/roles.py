@@ -22,7 +22,7 @@ _FIRST = {
     "time": """time timestamp ts unixtime unixtimestamp eventtime eventtimestamp actiontime datetime
         createdat 时间 时间戳""",
     "rating": "rating ratings",
-    "split": "split subset partition",
+    "split": "split",
 }
 _ELSE = {
     "user": "session sessionid",
@@ -121,6 +121,11 @@ def find(
     if missing:
         raise InputError(_missing(where, header, missing))
     return Roles(columns, tuple(guessed), declined)
+
+
+def fits(name: str, roles: Sequence[str]) -> bool:
+    """Whether a name is known for one of these roles."""
+    return any(squashed(name) in tier for role in roles for tier in NAMES[role])
 
 
 def looks_like_header(cells: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from ...errors import InputError
 from ..dataset import Array
 from . import cells, roles, times
 from .faults import FIELDS, Faults, Places
-from .files import PARTS, TRAIN, File
+from .files import PARTS, TRAIN, File, told_apart
 from .options import TableOptions
 from .questions import ask_for_behaviors, ask_for_times
 from .roles import Roles
@@ -80,54 +80,94 @@ def read(sources: Sequence, files: Sequence[File], options: TableOptions) -> Rea
     """
     first = sources[0]
     needs = ["rating"] if options.rated else []
-    where = f"{first.where}, line 1" if first.headed else first.where
-    found = roles.find(where, first.header, options.roles, needs)
-    named = [one.behavior for one in files]
-    if "behavior" not in found.columns and None in named and not options.rated:
-        ask_for_behaviors(first, found)
-    if "time" not in found.columns:
-        ask_for_times(first, found, options)
-    used = {role: name for role, name in found.columns.items() if role != "rating" or needs}
-    for source in sources[1:]:
-        _same_columns(source, first, used)
+    found = [
+        roles.find(
+            f"{one.where}, line 1" if one.headed else one.where, one.header, options.roles, needs
+        )
+        for one in sources
+    ]
+    columns = [_used(one, needs) for one in found]
+    _same_roles(sources, columns)
+    used = columns[0]
+    if "behavior" not in used and files[0].behavior is None and not options.rated:
+        ask_for_behaviors(first, found[0], told_apart(files))
+    if "time" not in used:
+        ask_for_times(first, found[0], options)
     # A column at a time: as text they take several times the place of what they say.
-    column, blanks, brokens = _column(sources, next(iter(used.values())))
-    sizes = [len(one) for one in blanks]
-    places = Places(sources, sizes)
-    kept = ~np.concatenate(blanks)
-    count = int(kept.sum())
+    taken = [
+        one.read([next(iter(names.values()))]) for one, names in zip(sources, columns, strict=True)
+    ]
+    sizes = [len(one.blank) for one in taken]
+    kept = [~one.blank for one in taken]
+    count = int(sum(one.sum() for one in kept))
     if not count:
         raise InputError(f"{first.where} has no rows below its header; wanted interactions.")
-    faults = Faults(options, places, used, count)
-    broken = np.concatenate(brokens) & kept
+    faults = Faults(options, Places(sources, columns, sizes), count)
+    broken = np.concatenate([one.broken & good for one, good in zip(taken, kept, strict=True)])
     if broken.any():
-        faults.wrong(FIELDS, np.flatnonzero(broken), lambda row: (FIELDS, None))
+        faults.wrong(FIELDS, np.flatnonzero(broken))
         faults.now()  # what such rows hold says nothing of a column's kind
-        kept &= ~broken
-    at = faults.at = None if kept.all() else np.flatnonzero(kept)
-    columns: dict[str, Any] = {}
-    for role, name in used.items():
-        if columns:  # the first one is there
-            column, *_ = _column(sources, name)
-        column = column if at is None else column[at]
-        columns[role] = _meant(role, column, options)
-        faults.column(role, columns[role], column)
-    notes = [note for source in sources for note in source.notes]
+        kept = [good & ~one.broken for one, good in zip(taken, kept, strict=True)]
+    del taken
+    whole = all(good.all() for good in kept)
+    at = faults.at = None if whole else np.flatnonzero(np.concatenate(kept))
+    meant: dict[str, Any] = {}
+    for role in used:
+        each = []
+        for source, names, good in zip(sources, columns, kept, strict=True):
+            column = source.read([names[role]]).frame[names[role]]
+            each.append(_meant(role, column if whole else column.filter(good), options))
+        meant[role] = _joined(role, each, first.where)
+        faults.column(role, meant[role])
     bad = faults.now()
-    parts = _parts(columns.get("split"), files, sizes, at)
+    own = "split" not in found[0].declined
     result = Read(
-        users=columns["user"],
-        items=columns["item"],
-        behaviors=_behaviors(columns.get("behavior"), files, sizes, at),
-        times=columns.get("time"),
-        ratings=columns.get("rating"),
-        parts=parts,
-        roles=found,
+        users=meant["user"],
+        items=meant["item"],
+        behaviors=_behaviors(meant.get("behavior"), files, sizes, at),
+        times=meant.get("time"),
+        ratings=meant.get("rating"),
+        parts=_parts(meant.get("split"), files, sizes, at) if own else None,
+        roles=replace(
+            found[0],
+            columns=used,
+            guessed=tuple(role for role in found[0].guessed if role in used),
+        ),
         count=count,
         skipped=faults.counts,
-        notes=notes,
+        notes=[note for source in sources for note in source.notes],
     )
     return result if bad is None else result.at(np.flatnonzero(~bad))
+
+
+def _used(found: Roles, needs: Sequence[str]) -> dict[str, str]:
+    """Columns that are read: ratings only where they are asked for."""
+    return {role: name for role, name in found.columns.items() if role != "rating" or needs}
+
+
+def _same_roles(sources: Sequence, columns: Sequence[dict[str, str]]) -> None:
+    """InputError where files of one table do not say the same of their rows."""
+    for source, names in zip(sources[1:], columns[1:], strict=True):
+        for one, other, its, others in (
+            (source, sources[0], names, columns[0]),
+            (sources[0], source, columns[0], names),
+        ):
+            lacking = [role for role in others if role not in its]
+            if lacking:
+                raise InputError(
+                    f"{one.where} has no column {others[lacking[0]]!r} for the {lacking[0]}, which "
+                    f"{other.where} has; wanted files of one table, with the same columns."
+                )
+
+
+def _joined(role: str, each: Sequence, where: str):
+    """What the columns of all files say together."""
+    if role == "time":
+        return times.joined(each, where)
+    if len({one.dtype for one in each}) > 1:
+        each = [one.cast(pl.String) for one in each]
+    column = pl.concat(each) if len(each) > 1 else each[0]
+    return cells.named(column) if role == "behavior" else column
 
 
 def _meant(role: str, column: pl.Series, options: TableOptions):
@@ -135,30 +175,13 @@ def _meant(role: str, column: pl.Series, options: TableOptions):
     if role in ("user", "item"):
         return cells.ids(column)
     if role == "behavior":
-        return cells.named(cells.ids(column))
+        return cells.ids(column).cast(pl.String)
     if role == "rating":
         return cells.numbers(column)
     if role == "time":
         return times.parsed(column, options.time_format)
     words = cells.text(column).str.to_lowercase()
     return words.replace_strict(PARTS, default=None, return_dtype=pl.String)
-
-
-def _column(sources: Sequence, name: str) -> tuple[pl.Series, list[Array], list[Array]]:
-    """A column of all sources, and the blank and broken rows of each."""
-    rows = [source.read([name]) for source in sources]
-    found = [one.frame for one in rows]
-    frame = pl.concat(found, how="vertical_relaxed") if len(found) > 1 else found[0]
-    return frame[name], [one.blank for one in rows], [one.broken for one in rows]
-
-
-def _same_columns(source, first, used: dict[str, str]) -> None:
-    missing = [name for name in used.values() if name not in source.header]
-    if missing:
-        raise InputError(
-            f"{source.where} has no column {missing[0]!r}, which {first.where} has; wanted files "
-            "of one table, with the same columns."
-        )
 
 
 def _behaviors(

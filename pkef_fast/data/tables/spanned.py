@@ -54,7 +54,7 @@ def spanned(source: TextFile) -> SpannedFile | None:
     rows, starts, begin = [], [], 1
     try:
         for row in reader:
-            if row and len(row) != source.width:
+            if row and (len(row) != source.width or _swallowed(row, source)):
                 return None
             if row:
                 rows.append(row)
@@ -63,3 +63,9 @@ def spanned(source: TextFile) -> SpannedFile | None:
     except csv.Error:
         return None
     return SpannedFile(source.path, source.header, rows[1:], starts[1:])
+
+
+def _swallowed(row: list[str], source: TextFile) -> bool:
+    """Whether a cell holds a line that may be a row of its own."""
+    parts = (part for cell in row if "\n" in cell for part in cell.splitlines())
+    return any(part.count(source.separator) >= source.width - 1 for part in parts)

@@ -48,8 +48,8 @@ class TextFile:
         if not self.lines.stray:
             return []
         return [
-            f"{self.path}: {self.lines.stray} lines have a quote that is not closed; quotes were "
-            "read as text."
+            f"{self.path}: {self.lines.stray} lines have quotes that enclose no whole cell; quotes "
+            "were read as text."
         ]
 
     def place(self, row: int) -> str:
@@ -73,11 +73,13 @@ class TextFile:
         """Some columns, as text."""
         found = self.lines
         frame = collected(self._plan(columns, found.quoted), self.path)
+        if found.stray:  # quotes that do enclose a cell are no part of it
+            frame = frame.with_columns(pl.all().str.replace(r'^\s*"(.*)"\s*$', "$1"))
         blank, odd = found.blank[self.headed :], found.odd[self.headed :]
         return Rows(frame, blank, odd)
 
     def _plan(self, columns: Sequence[str], quoted: bool) -> pl.LazyFrame:
-        if len(self.separator) > 1 or self.separator == " ":
+        if lines.by_lines(self.separator):
             line = pl.col("line").fill_null("")
             if self.separator == " ":
                 line = line.str.strip_chars().str.replace_all(r"\s+", " ")
@@ -92,6 +94,7 @@ class TextFile:
             quote_char=lines.QUOTE if quoted and self.separator != "\t" else None,
             schema=dict.fromkeys(self.header, pl.String),
             truncate_ragged_lines=True,
+            glob=False,
         )
         return plan.slice(self.headed).select(columns)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -58,6 +59,27 @@ def parsed(column: pl.Series, time_format: str | None) -> Times:
         fits = whole.null_count() == found.null_count()
         return Times(_numbers(whole if fits else found), False)
     return Times(_dates(texts), True)
+
+
+def joined(each: Sequence[Times], where: str) -> Times:
+    """Times of several files; dates beside numbers are turned to dates if the unit is known."""
+    if len({one.dates for one in each}) > 1:
+        turned = []
+        for one in each:
+            unit = in_one_unit(Times(one.values.drop_nulls(), one.dates))
+            if unit.name is None:
+                raise InputError(
+                    f"{where}: some files have dates and others numbers of an unknown unit; wanted "
+                    "times of one kind."
+                )
+            scale = 1.0 if one.dates else _SECOND / UNITS[unit.name]
+            turned.append(Times((one.values * scale).cast(pl.Int64), True))
+        each = turned
+    if len({one.values.dtype for one in each}) > 1:
+        each = [one._replace(values=one.values.cast(pl.Float64)) for one in each]
+    return (
+        each[0] if len(each) == 1 else Times(pl.concat([one.values for one in each]), each[0].dates)
+    )
 
 
 def _numbers(values: pl.Series) -> pl.Series:
@@ -137,7 +159,8 @@ def in_one_unit(times: Times) -> Unit:
     masks = {unit: (values >= EARLIEST * n) & (values < LATEST * n) for unit, n in UNITS.items()}
     counts = {unit: int(np.count_nonzero(mask)) for unit, mask in masks.items()}
     there = {unit: count for unit, count in counts.items() if count}
-    if not len(values) or sum(there.values()) < len(values):
+    zeros = int(np.count_nonzero(values == 0))  # written where nobody knows when
+    if not there or sum(there.values()) + zeros < len(values):
         return Unit(values, None, {})
     if len(there) == 1:
         return Unit(values, next(iter(there)), {})

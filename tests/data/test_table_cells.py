@@ -87,7 +87,6 @@ def test_times_in_a_format_of_ones_own():
     assert found.values.to_list() == [86_460 * SECOND, None]
     found = times.parsed(pl.Series(["19700102"]), "%Y%m%d")
     assert found.values.to_list() == [86_400 * SECOND]
-    assert times.parsed(pl.Series(["19700102"]), "%Q").values.to_list() == [None]
 
 
 NOW = 1_511_578_972

@@ -263,3 +263,43 @@ def test_hashes_of_the_whole_range():
     assert users(Dataset.from_events(ids, [1, 2, 3], "buy", **NONE)) == [
         str(i) for i in sorted(ids)
     ]
+
+
+def test_a_log_that_is_sorted_by_behavior_is_a_question(tmp_path):
+    rows = "".join(f"{n},{n % 7},view\n" for n in range(10_500)) + "1,1,buy\n"
+    path = written(tmp_path, {"log.csv": f"user,item,kind\n{rows}"}) / "log.csv"
+    with pytest.raises(InputError, match=r"'kind' \(buy, view\) may be it"):
+        load_dataset(path)
+
+
+def test_renamed_behaviors_meet_whatever_their_case(tmp_path):
+    text = "user,item,behavior\n1,1,View\n1,2,pageshow\n1,3,buy\n"
+    path = written(tmp_path, {"log.csv": text}) / "log.csv"
+    data = load_dataset(path, rename_behaviors="pageshow=view", **NONE)
+    assert data.counts() == {"view": 2, "buy": 1}
+    with pytest.raises(InputError, match="names a behavior twice, but for case"):
+        load_dataset(path, rename_behaviors="View=a,VIEW=b")
+
+
+def test_quotes_that_r_writes_in_a_tsv(tmp_path):
+    text = '"user"\t"item"\t"behavior"\n"u1"\t"a"\t"view"\n"u1"\t"b"\t"buy"\n'
+    data = load_dataset(written(tmp_path, {"log.tsv": text}) / "log.tsv", **NONE)
+    assert users(data) == ["u1"]
+    assert data.counts() == {"view": 1, "buy": 1}
+
+
+def test_files_that_were_read_as_one_table_are_named(tmp_path):
+    data = load_dataset(written(tmp_path, {f"log-{n}.csv": SHOP for n in range(7)}), **NONE)
+    assert data.notes[0] == (
+        "7 files were read as one table: log-0.csv, log-1.csv, log-2.csv, log-3.csv, …, log-6.csv."
+    )
+
+
+def test_a_format_that_fits_no_time(tmp_path):
+    rows = "1,1,buy,01.02.2020\n1,2,buy,03.02.2020\n"
+    path = written(tmp_path, {"log.csv": f"user,item,behavior,time\n{rows}"}) / "log.csv"
+    with pytest.raises(InputError, match="--time-format '%Q' fits no time of the column 'time'"):
+        load_dataset(path, time_format="%Q")
+    assert load_dataset(path, time_format="%d.%m.%Y").test_items.tolist() == [1]
+    with pytest.raises(InputError, match="is no text table, so --separator cannot be used"):
+        load_dataset(written(tmp_path, {"log.jsonl": "{}"}) / "log.jsonl", separator=";")

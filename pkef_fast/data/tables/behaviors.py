@@ -64,6 +64,8 @@ def _names(
 ) -> tuple[dict[str, str], list[str]]:
     """Label → name here: as it was renamed, or the most frequent spelling but for case."""
     by_case = {key.casefold(): name for key, name in renamed.items()}
+    if len(by_case) < len(renamed):
+        raise InputError("--rename-behaviors names a behavior twice, but for case; wanted it once.")
     spellings: dict[str, str] = {}
     for label in sorted(counts, key=lambda one: (-counts[one], one)):
         spellings.setdefault(label.casefold(), label)
@@ -74,6 +76,9 @@ def _names(
             f"{did_you_mean(unknown[0], list(spellings.values()))}"
         )
     names = {label: by_case.get(label.casefold(), spellings[label.casefold()]) for label in counts}
+    here: dict[str, str] = {}  # names that differ in case are one here, too
+    for label in sorted(counts, key=lambda one: (names[one] not in renamed.values(), one)):
+        names[label] = here.setdefault(names[label].casefold(), names[label])
     notes = []
     for key, spelling in spellings.items():
         others = sorted(one for one in counts if one.casefold() == key and one != spelling)

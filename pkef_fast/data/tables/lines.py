@@ -94,8 +94,10 @@ def cells_of(line: str, separator: str) -> list[str]:
         return line.split()
     if by_lines(separator):
         return line.split(separator)
-    if separator == "\t" or QUOTE not in line:
+    if QUOTE not in line:
         return line.split(separator) if line else []
+    if separator == "\t":  # as R writes names
+        return [re.sub(r'^"(.*)"$', r"\1", cell) for cell in line.split(separator)]
     return _unquoted(line, separator)
 
 

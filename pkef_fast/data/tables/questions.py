@@ -30,9 +30,10 @@ def ask_for_behaviors(source, found: Roles, files: Sequence[str]) -> None:
     for name in _unread(sample, found):
         if not _plain(sample[name]) or sample[name].dtype.is_float():
             continue
-        texts = cells.text(sample[name]).drop_nulls()
         if roles.fits(name, ("time", "rating", "split")):
             continue
+        # A log may be sorted by what happened: the first rows do not tell.
+        texts = cells.text(source.read([name]).frame[name]).drop_nulls()
         if 2 <= texts.n_unique() <= FEW:
             values = ", ".join(sorted(texts.unique().to_list())[:5])
             raise InputError(

@@ -135,9 +135,17 @@ def read(sources: Sequence, files: Sequence[File], options: TableOptions) -> Rea
         ),
         count=count,
         skipped=faults.counts,
-        notes=[note for source in sources for note in source.notes],
+        notes=[*_read_together(files), *(note for source in sources for note in source.notes)],
     )
     return result if bad is None else result.at(np.flatnonzero(~bad))
+
+
+def _read_together(files: Sequence[File]) -> list[str]:
+    if len(files) < 2:
+        return []
+    names = [one.path.name for one in files]
+    listed = ", ".join(names if len(names) <= 5 else [*names[:4], "…", names[-1]])
+    return [f"{len(names)} files were read as one table: {listed}."]
 
 
 def _used(found: Roles, needs: Sequence[str]) -> dict[str, str]:

@@ -73,7 +73,7 @@ class TextFile:
         """Some columns, as text."""
         found = self.lines
         frame = collected(self._plan(columns, found.quoted), self.path)
-        if found.stray:  # quotes that do enclose a cell are no part of it
+        if found.stray or self.separator == "\t":  # quotes around a whole cell are no part of it
             frame = frame.with_columns(pl.all().str.replace(r'^\s*"(.*)"\s*$', "$1"))
         blank, odd = found.blank[self.headed :], found.odd[self.headed :]
         return Rows(frame, blank, odd)

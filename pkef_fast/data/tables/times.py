@@ -105,6 +105,11 @@ def _formatted(texts: pl.Series, time_format: str) -> pl.Series:
             f"--time-format {time_format!r} cannot be used ({said}); wanted one of strptime, as "
             "%d.%m.%Y %H:%M."
         ) from error
+    if len(texts) and found.null_count() == len(texts):
+        raise InputError(
+            f"--time-format {time_format!r} fits no time of the column {texts.name!r}, such as "
+            f"{texts[0]!r}; wanted a format of strptime, as %d.%m.%Y %H:%M."
+        )
     return found.cast(pl.Int64)
 
 

@@ -239,7 +239,10 @@ static void tell(const char* format, ...) {
 // Leaves the fiber for good; nothing on its stack needs to be undone.
 [[noreturn]] static void leave() {
     Context dead;
-    if (view == nullptr) _exit(70);  // the worker itself is at fault: nowhere to go
+    if (view == nullptr) {  // the worker itself is at fault: nowhere to go
+        dprintf(2, "emulator: %s\n", worker->launch->report);
+        _exit(70);
+    }
     view = nullptr;
     go(dead, worker->context, worker->fiber);
     __builtin_unreachable();
@@ -559,7 +562,7 @@ static void make_order(Worker& w) {
 static void* map(size_t bytes, int protection) {
     void* p = mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) {
-        tell("no memory for %zu bytes", bytes);
+        dprintf(2, "emulator: no memory for %zu bytes: %s\n", bytes, strerror(errno));
         _exit(70);
     }
     return p;

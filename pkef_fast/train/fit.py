@@ -25,12 +25,11 @@ from ..store import checkpoint
 from ..store.runs import Run
 from .callbacks import Callback
 from .protocol import Model, Shape
-from .refit import Refit
+from .refit import CHECKPOINT_SECONDS, Refit
 from .start import Start, begin
 from .trainer import Trainer
 from .warm_up import warm_up
 
-CHECKPOINT_SECONDS = 10  # at most this much work is lost by a crash, besides the current epoch
 HEADLINE = ("HR@10", "NDCG@10")
 
 

@@ -21,7 +21,7 @@ from .start import Start, begin
 from .trainer import Trainer
 
 FILE = "refit.npz"
-CHECKPOINT_SECONDS = 10
+CHECKPOINT_SECONDS = 10  # at most this much work is lost by a crash, besides the current epoch
 
 
 class Refit:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from ...errors import InputError
-from .sources import SAMPLE, Rows
+from .sources import Held
 
 
-class Frame:
+class Frame(Held):
     """Such a table."""
 
     headed, path = False, None
@@ -34,15 +33,6 @@ class Frame:
     def place(self, row: int) -> str:
         """Where a row is, for a sentence."""
         return f"row {row}"
-
-    def sample(self) -> pl.DataFrame:
-        """The first rows."""
-        return self._frame.head(SAMPLE)
-
-    def read(self, columns: Sequence[str]) -> Rows:
-        """Some columns."""
-        none = np.zeros(self._frame.height, bool)
-        return Rows(self._frame.select(columns), none, none)
 
 
 def _polars(frame: Any) -> pl.DataFrame:

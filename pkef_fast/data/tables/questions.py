@@ -11,7 +11,6 @@ from ...errors import InputError
 from . import cells, roles, times
 from .options import TableOptions
 from .roles import Roles
-from .sources import SAMPLE
 
 FEW = 12  # distinct values that a column of behaviours may have
 
@@ -67,7 +66,7 @@ def ask_for_times(source, found: Roles, options: TableOptions) -> None:
 
 def _unread(sample: pl.DataFrame, found: Roles) -> list[str]:
     taken = set(found.columns.values())
-    return [name for name in sample.columns if name not in taken and len(sample) <= SAMPLE]
+    return [name for name in sample.columns if name not in taken]
 
 
 def _plain(column: pl.Series) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 
 from ...errors import InputError
@@ -33,6 +34,21 @@ class Rows(NamedTuple):
     frame: pl.DataFrame
     blank: Array
     broken: Array
+
+
+class Held:
+    """A source whose rows are all in memory, whole, as `_frame`."""
+
+    _frame: pl.DataFrame
+
+    def sample(self) -> pl.DataFrame:
+        """The first rows."""
+        return self._frame.head(SAMPLE)
+
+    def read(self, columns: Sequence[str]) -> Rows:
+        """Some columns."""
+        none = np.zeros(self._frame.height, bool)
+        return Rows(self._frame.select(columns), none, none)
 
 
 def no_names(path: Path, names: Sequence[str] | None, kind: str) -> None:

@@ -11,15 +11,14 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from . import lines
-from .sources import SAMPLE, Rows
+from .sources import Held
 from .text_file import TextFile
 
 
-class SpannedFile:
+class SpannedFile(Held):
     """The rows of such a file; each has as many cells as the first."""
 
     headed = True
@@ -33,15 +32,6 @@ class SpannedFile:
     def place(self, row: int) -> str:
         """Where a row begins, for a sentence."""
         return f"line {self._starts[row]}"
-
-    def sample(self) -> pl.DataFrame:
-        """The first rows, as text."""
-        return self._frame.head(SAMPLE)
-
-    def read(self, columns: Sequence[str]) -> Rows:
-        """Some columns, as text."""
-        none = np.zeros(self._frame.height, bool)
-        return Rows(self._frame.select(columns), none, none)
 
 
 def spanned(source: TextFile) -> SpannedFile | None:
